@@ -1,0 +1,190 @@
+"""The configuration as dataclasses."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rheobase.config.checks import check_dataset, check_models
+from rheobase.config.entries import Entry, from_entities, from_table
+from rheobase.config.read import ConfigError
+from rheobase.config.schema import line, suggest, validate
+
+IN_TIME = ("time", "trial")
+
+
+@dataclass(frozen=True)
+class Split:
+    """How folds are cut."""
+
+    by: str
+    folds: int | None = None
+    gap_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One entry under ``models``."""
+
+    name: str
+    family: str
+    preset: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    on: str | None = None
+    view: str | None = None
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry under ``datasets``, with its recordings spelt out."""
+
+    name: str
+    modality: str
+    source: dict[str, Any]
+    reader: dict[str, Any]
+    recordings: tuple[Entry, ...]
+    split: Split
+    models: tuple[str, ...]
+    sampling_rate_hz: float | None
+    time_unit: str
+    units: str | None
+    label: dict[str, str] | None
+    preprocess: dict[str, Any]
+    exclude: dict[str, str]
+    licence: str | None
+    citation: tuple[str, ...]
+    raw: dict[str, Any]
+    """The effective configuration of the dataset, as plain values."""
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, known before any recording is read."""
+        if self.split.by in IN_TIME:
+            return self.split.folds or 5
+        return self.split.folds or min(5, len(self.groups))
+
+    @property
+    def groups(self) -> list[str]:
+        """What a fold can leave out, for a split by subject, session or run."""
+        return sorted({group_of(entry, self.split.by) for entry in self.recordings})
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration."""
+
+    seeds: tuple[int, ...]
+    device: str
+    data_dir: Path
+    download_dir: Path
+    recordings_per_job: int
+    datasets: dict[str, Dataset]
+    models: dict[str, ModelEntry]
+
+    def model_seeds(self, model: str) -> tuple[int, ...]:
+        """Return a model's own seeds, or the common ones."""
+        return self.models[model].seeds or self.seeds
+
+
+def group_of(entry: Entry, by: str) -> str:
+    """Return the subject, session or run that an entry belongs to when folds are cut by it."""
+    return {**entry.labels, **entry.entities}[by]
+
+
+def parse(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Config:
+    """Return the validated configuration; raises ``ConfigError`` listing every problem at once."""
+    values = copy.deepcopy(dict(config))
+    _name_on(values)
+    validate(values, files)
+    data_dir = Path(os.environ.get("RHEOBASE_DATA") or values["data_dir"])
+    models = {name: _model(name, entry) for name, entry in values["models"].items()}
+    problems = [line(keys, text, files) for keys, text in check_models(values["models"])]
+    datasets = {}
+    for name, raw in values["datasets"].items():
+        try:
+            dataset = parse_dataset(name, raw, data_dir=data_dir)
+        except ConfigError as error:
+            problems += [line(["datasets", name], text, files) for text in error.problems]
+            continue
+        found = check_dataset(dataset, values["models"], data_dir)
+        problems += [line(["datasets", name, *keys], text, files) for keys, text in found]
+        datasets[name] = dataset
+    if problems:
+        raise ConfigError(problems)
+    return Config(
+        seeds=tuple(values["seeds"]),
+        device=values["device"],
+        data_dir=data_dir,
+        download_dir=Path(os.environ.get("RHEOBASE_DOWNLOADS") or values["download_dir"]),
+        recordings_per_job=values["recordings_per_job"],
+        datasets=datasets,
+        models=models,
+    )
+
+
+def _name_on(values: dict[str, Any]) -> None:
+    """Give the key ``on`` its name back: YAML 1.1 reads the bare word as true."""
+    models = values.get("models")
+    for entry in models.values() if isinstance(models, dict) else ():
+        if isinstance(entry, dict) and True in entry:
+            entry["on"] = entry.pop(True)
+
+
+def _model(name: str, entry: Mapping[str, Any]) -> ModelEntry:
+    return ModelEntry(
+        name=name,
+        family=entry["family"],
+        preset=entry.get("preset"),
+        params=dict(entry.get("params", {})),
+        on=entry.get("on"),
+        view=entry.get("view"),
+        seeds=tuple(entry.get("seeds", ())),
+    )
+
+
+def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Dataset:
+    """Return one dataset from its validated entry; reads its ``table`` if it has one."""
+    try:
+        entries = _entries(raw, data_dir)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
+    excluded, names = raw.get("exclude", {}), [entry.name for entry in entries]
+    if unknown := sorted(set(excluded) - set(names)):
+        raise ConfigError([f"exclude: no recording is called {unknown[0]!r}{suggest(unknown[0], names)}"])
+    split = raw["split"]
+    tr = raw.get("repetition_time_s")
+    preprocess = dict(raw["preprocess"])
+    if raw["modality"] != "series":
+        by_default = "zscore" if raw["modality"] == "fmri" and split["by"] not in IN_TIME else "none"
+        preprocess.setdefault("standardise", by_default)
+    return Dataset(
+        name=name,
+        modality=raw["modality"],
+        source=dict(raw["source"]),
+        reader=dict(raw.get("reader") or {"format": "npz", "key": "signal", "orientation": "time_first"}),
+        recordings=tuple(entry for entry in entries if entry.name not in excluded),
+        split=Split(split["by"], split.get("folds"), float(split.get("gap_s", 0))),
+        models=tuple(raw["models"]),
+        sampling_rate_hz=raw.get("sampling_rate_hz") or (1 / tr if tr else None),
+        time_unit=raw["time_unit"],
+        units=raw.get("units"),
+        label=raw.get("label"),
+        preprocess=preprocess,
+        exclude=dict(excluded),
+        licence=raw.get("licence"),
+        citation=tuple(raw.get("citation", ())),
+        raw={**raw, "preprocess": preprocess},
+    )
+
+
+def _entries(raw: Mapping[str, Any], data_dir: Path) -> list[Entry]:
+    if ("table" in raw) == ("entities" in raw):
+        raise ValueError("give either `entities` or `table`, and not both, to say which recordings there are")
+    if "entities" in raw:
+        return from_entities(raw["entities"])
+    return from_table(Path(raw["table"].format_map({"data_dir": data_dir})))

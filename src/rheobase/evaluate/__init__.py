@@ -1,0 +1,1 @@
+"""Folds and seeds gathered: intervals, paired comparisons, corrections."""

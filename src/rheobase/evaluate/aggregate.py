@@ -1,0 +1,277 @@
+"""Folds and seeds of a dataset gathered: means, intervals, paired tests, corrections.
+
+Rules. Seeds are averaged within a fold first; folds are the replicates. Training parts of folds
+overlap, so the variance of a mean over J folds is ``(1/J + n_test/n_train) s^2`` with J - 1 degrees of
+freedom (Nadeau & Bengio 2003, Machine Learning 52:239). p-values against chance of single fits
+are combined as twice their median, which holds whatever their dependence (Meinshausen, Meier &
+Buehlmann 2009, JASA 104:1671). Holm's correction runs over three families of a dataset:
+the headline comparisons (each model's first score against its best rival), all further
+comparisons with rivals, and all tests against chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+MIN_FOLDS = 3
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model's score minus the same score of one rival, paired over folds."""
+
+    rival: str
+    rival_mean: float
+    rival_folds: tuple[float | None, ...]
+    """Per fold of the model, seeds averaged; None where the rival has no value."""
+    difference: float
+    """Mean over folds, turned so that a positive number means the model is better."""
+    interval: Interval | None
+    """None below three folds."""
+    p_value: float | None
+    """Two-sided, uncorrected."""
+    p_holm: float | None
+    headline: bool
+    """First score of the model against its best rival."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A model's score against chance."""
+
+    level: float
+    p_value: float | None
+    p_holm: float | None
+    rule: str
+    """``permutation`` (combined over fits), ``t`` (folds against chance) or ``none``."""
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """One score of one model over all folds and seeds."""
+
+    model: str
+    name: str
+    unit: str
+    higher_is_better: bool
+    folds: tuple[int, ...]
+    fold_values: tuple[float, ...]
+    mean: float
+    interval: Interval | None
+    seeds: int
+    seed_spread: float | None
+    """Standard deviation over seeds, averaged over folds; None with one seed."""
+    chance: Chance | None
+    comparisons: tuple[Comparison, ...]
+    """Best rival (by its mean over folds) first."""
+    missing: int
+    """Fits whose value is undefined and therefore left out."""
+    notes: tuple[str, ...]
+
+
+def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the metrics of a model from the metrics of its fits.
+
+    Scores keep the order in which the family lists them (its headline first), then fold and seed.
+    Raises ``ValueError`` for no fits, fits of different models, or the same fit twice.
+    """
+    if not fits:
+        raise ValueError("there is no fit to gather; run `rheobase evaluate` first")
+    identity = {key: fits[0][key] for key in ("dataset", "model", "family")}
+    for fit in fits:
+        if any(fit[key] != value for key, value in identity.items()):
+            raise ValueError(
+                f"metrics of {fit['dataset']}/{fit['model']} do not belong to "
+                f"{identity['dataset']}/{identity['model']}; gather one model at a time"
+            )
+    scores = [dict(score) for fit in fits for score in fit["scores"]]
+    seen: set[tuple[Any, ...]] = set()
+    for score in scores:
+        key = (score["name"], score["fold"], score["seed"])
+        if key in seen:
+            raise ValueError(f"{identity['model']}: score {key[0]!r} of fold {key[1]}, seed {key[2]} is there twice")
+        seen.add(key)
+    first = min(fits, key=lambda fit: [(s["fold"], s["seed"]) for s in fit["scores"]] or [(np.inf, np.inf)])
+    names = list(dict.fromkeys([*(s["name"] for s in first["scores"]), *sorted({s["name"] for s in scores})]))
+    scores.sort(key=lambda s: (names.index(s["name"]), s["fold"], s["seed"]))
+    return {**identity, "scores": scores}
+
+
+def size_ratio(splits: Mapping[str, Any] | None, n_samples: Mapping[str, int]) -> float | None:
+    """Return n_test / n_train in samples, averaged over folds; None where the splits do not say."""
+    ratios = []
+    for fold in (splits or {}).get("folds", []):
+        test, train = (sum(_length(p, n_samples) for p in fold[part]) for part in ("test", "train"))
+        if test and train:
+            ratios.append(test / train)
+    return float(np.mean(ratios)) if ratios else None
+
+
+def _length(piece: Mapping[str, Any], n_samples: Mapping[str, int]) -> int:
+    start, stop = piece.get("start"), piece.get("stop")
+    stop = n_samples.get(piece["recording"], 0) if stop is None else stop
+    return max(stop - (start or 0), 0)
+
+
+def corrected_t(values: Sequence[float], ratio: float | None = None) -> tuple[Interval | None, float | None]:
+    """Return the corrected 95 % interval of a mean over folds and the two-sided p-value against 0.
+
+    ``ratio`` is n_test / n_train, by default 1 / (J - 1) as in plain J-fold splits. Both are None
+    below three folds. Folds that agree exactly have no variance to test with: p is then that of the
+    sign test, 2^(1-J), or 1 where all are 0.
+    """
+    x = np.asarray(values, float)
+    j = len(x)
+    if j < MIN_FOLDS:
+        return None, None
+    mean, spread = float(x.mean()), float(x.std(ddof=1))
+    if spread <= 1e-12 * max(abs(mean), 1e-300):
+        return Interval(mean, mean), 1.0 if mean == 0 else 2.0 ** (1 - j)
+    error = spread * np.sqrt(1 / j + (1 / (j - 1) if ratio is None else ratio))
+    half = float(stdtrit(j - 1, (1 + LEVEL) / 2)) * error
+    return Interval(float(mean - half), float(mean + half)), float(2 * stdtr(j - 1, -abs(mean) / error))
+
+
+def combine_p(values: Sequence[float]) -> float:
+    """Return one p-value from those of dependent tests: the one there is, or twice the median."""
+    return float(values[0]) if len(values) == 1 else float(min(1.0, 2 * np.median(values)))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for each other (Holm 1979), in the order given."""
+    corrected = [0.0] * len(values)
+    running = 0.0
+    for rank, index in enumerate(np.argsort(values, kind="stable")):
+        running = max(running, (len(values) - rank) * values[index])
+        corrected[index] = float(min(1.0, running))
+    return corrected
+
+
+def summarise(
+    metrics: Mapping[str, Mapping[str, Any]], *, ratio: float | None = None
+) -> dict[str, tuple[ScoreSummary, ...]]:
+    """Return, per model of one dataset, a summary of each of its scores, Holm-corrected.
+
+    ``metrics`` holds the gathered metrics of each model, ``ratio`` n_test / n_train of the splits.
+    """
+    summaries: dict[str, tuple[ScoreSummary, ...]] = {}
+    for model, content in metrics.items():
+        groups: dict[str, list[Mapping[str, Any]]] = {}
+        for score in content["scores"]:
+            groups.setdefault(score["name"], []).append(score)
+        made = [_summary(model, fits, ratio) for fits in groups.values() if _defined(fits)]
+        if made and made[0].comparisons:
+            best, *others = made[0].comparisons
+            made[0] = replace(made[0], comparisons=(replace(best, headline=True), *others))
+        summaries[model] = tuple(made)
+    return _correct(summaries)
+
+
+def _defined(fits: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [fit for fit in fits if fit["value"] is not None and np.isfinite(fit["value"])]
+
+
+def _summary(model: str, fits: list[Mapping[str, Any]], ratio: float | None) -> ScoreSummary:
+    kept = _defined(fits)
+    folds = sorted({fit["fold"] for fit in kept})
+    by_fold = [[fit["value"] for fit in kept if fit["fold"] == fold] for fold in folds]
+    values = [float(np.mean(v)) for v in by_fold]
+    spreads = [float(np.std(v, ddof=1)) for v in by_fold if len(v) > 1]
+    sign = 1.0 if fits[0]["higher_is_better"] else -1.0
+    rivals = sorted({rival for fit in kept for rival in fit["rivals"]})
+    compared = [c for r in rivals if (c := _compare(r, kept, folds, sign, ratio)) is not None]
+    compared.sort(key=lambda c: (-sign * c.rival_mean, c.rival))
+    return ScoreSummary(
+        model=model,
+        name=fits[0]["name"],
+        unit=fits[0].get("unit") or "",
+        higher_is_better=bool(fits[0]["higher_is_better"]),
+        folds=tuple(folds),
+        fold_values=tuple(values),
+        mean=float(np.mean(values)),
+        interval=corrected_t(values, ratio)[0],
+        seeds=len({fit["seed"] for fit in kept}),
+        seed_spread=float(np.mean(spreads)) if spreads else None,
+        chance=_chance(kept, folds, sign, ratio),
+        comparisons=tuple(compared),
+        missing=len(fits) - len(kept),
+        notes=tuple(dict.fromkeys(fit["note"] for fit in fits if fit.get("note"))),
+    )
+
+
+def _compare(
+    rival: str, fits: list[Mapping[str, Any]], folds: list[int], sign: float, ratio: float | None
+) -> Comparison | None:
+    pairs = [(f["fold"], f["value"], f["rivals"].get(rival)) for f in fits]
+    pairs = [p for p in pairs if p[2] is not None and np.isfinite(p[2])]
+    if not pairs:
+        return None
+    means = {k: float(np.mean([r for f, _, r in pairs if f == k])) for k in folds if any(p[0] == k for p in pairs)}
+    gaps = [float(np.mean([sign * (v - r) for f, v, r in pairs if f == k])) for k in means]
+    interval, p_value = corrected_t(gaps, ratio)
+    return Comparison(
+        rival=rival,
+        rival_mean=float(np.mean(list(means.values()))),
+        rival_folds=tuple(means.get(k) for k in folds),
+        difference=float(np.mean(gaps)),
+        interval=interval,
+        p_value=p_value,
+        p_holm=None,
+        headline=False,
+    )
+
+
+def _chance(
+    fits: list[Mapping[str, Any]], folds: list[int], sign: float, ratio: float | None
+) -> Chance | None:
+    known = [fit for fit in fits if fit.get("chance") is not None]
+    if not known:
+        return None
+    level = float(np.mean([fit["chance"] for fit in known]))
+    tested = [fit["p_value"] for fit in known if fit.get("p_value") is not None]
+    if tested:
+        return Chance(level, combine_p(tested), None, "permutation")
+    by_fold = [[sign * (f["value"] - f["chance"]) for f in known if f["fold"] == k] for k in folds]
+    gaps = [float(np.mean(gap)) for gap in by_fold if gap]
+    p_value = corrected_t(gaps, ratio)[1]
+    if p_value is None:
+        return Chance(level, None, None, "none")
+    one_sided = p_value / 2 if np.mean(gaps) > 0 else 1 - p_value / 2
+    return Chance(level, float(one_sided), None, "t")
+
+
+def _correct(summaries: Mapping[str, tuple[ScoreSummary, ...]]) -> dict[str, tuple[ScoreSummary, ...]]:
+    tests: dict[str, list[tuple[tuple[str, str, str], float]]] = {}
+    for model, scores in summaries.items():
+        for score in scores:
+            for c in score.comparisons:
+                if c.p_value is not None:
+                    family = "headline" if c.headline else "further"
+                    tests.setdefault(family, []).append(((model, score.name, c.rival), c.p_value))
+            if score.chance is not None and score.chance.p_value is not None:
+                tests.setdefault("chance", []).append(((model, score.name, ""), score.chance.p_value))
+    corrected = {}
+    for found in tests.values():
+        corrected |= dict(zip([k for k, _ in found], holm([p for _, p in found]), strict=True))
+    return {model: tuple(_put(score, corrected) for score in scores) for model, scores in summaries.items()}
+
+
+def _put(score: ScoreSummary, corrected: Mapping[tuple[str, str, str], float]) -> ScoreSummary:
+    key = (score.model, score.name)
+    compared = tuple(replace(c, p_holm=corrected.get((*key, c.rival))) for c in score.comparisons)
+    chance = score.chance and replace(score.chance, p_holm=corrected.get((*key, "")))
+    return replace(score, comparisons=compared, chance=chance)

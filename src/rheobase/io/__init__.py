@@ -1,0 +1,1 @@
+"""Sources and readers: everything that turns outside files into arrays."""

@@ -1,0 +1,135 @@
+"""Regions of a 3-D label image, such as the Schaefer parcels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rheobase.io.regions import (
+    Regions,
+    columns_of,
+    equal_weights,
+    existing,
+    kept_regions,
+    numbers,
+    pooling_step,
+)
+from rheobase.io.values import listing, reading
+
+LOW_COVERAGE = 0.5
+
+
+def label_regions(
+    atlas: Mapping[str, Any], path: Path, usable: np.ndarray, affine: np.ndarray
+) -> Regions:
+    """Return the labels of ``atlas["image"]`` as regions of the usable voxels, (x, y, z) bool.
+
+    Labels are brought onto the image's grid by nearest neighbour, never the image onto theirs.
+    """
+    file = Path(atlas["image"])
+    values, atlas_affine = _label_image(file)
+    present, voxels = np.unique(values[values > 0], return_counts=True)
+    names, networks = _label_names(file, atlas.get("labels"), present)
+    grid = _on_grid(values, atlas_affine, usable.shape, affine)[usable]
+    order = np.asarray(sorted(names))
+    row = np.searchsorted(order, grid)
+    inside = np.flatnonzero((grid > 0) & (row < len(order)))
+    inside = inside[order[row[inside]] == grid[inside]]
+    weights, counts = equal_weights(row[inside], inside, (len(order), len(grid)))
+    kept = kept_regions(path, counts, [names[i] for i in order.tolist()], file.name)
+    size = np.zeros(len(order))
+    size[np.searchsorted(order, present)] = voxels * abs(np.linalg.det(atlas_affine[:3, :3]))
+    volume = counts * abs(np.linalg.det(affine[:3, :3]))
+    coverage = np.minimum(volume[kept] / np.maximum(size[kept], 1e-9), 1.0)
+    place = np.argwhere(usable) @ affine[:3, :3].T + affine[:3, 3]
+    labels = dict(zip("xyz", (weights[kept] @ place).T, strict=True))
+    if networks:
+        labels["network"] = np.asarray([networks[i] for i in order[kept].tolist()])
+    told = [names[i] for i in order.tolist()]
+    step = pooling_step(file.name, told, kept, counts)
+    step["low_coverage"] = [
+        told[i] for i, c in zip(kept, coverage, strict=True) if c < LOW_COVERAGE
+    ]
+    return Regions(weights[kept], tuple(told[i] for i in kept), labels, coverage, step)
+
+
+def _label_image(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return an atlas as int32 (x, y, z) and its affine."""
+    import nibabel
+
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist (preprocess.atlas.image)")
+    with reading(file, "nifti"):
+        image: Any = nibabel.load(file)
+        values = np.asanyarray(image.dataobj)
+        affine = np.asarray(image.affine, dtype=float)
+    if values.ndim != 3:
+        raise ValueError(f"{file} has shape {values.shape}; an atlas is a 3-D label image")
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        raise ValueError(
+            f"{file} holds values that are no whole numbers; an atlas is a label image"
+        )
+    if values.min() < 0 or values.max() > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"{file} holds labels from {values.min()} to {values.max()}; they must be positive"
+        )
+    if len(np.unique(values[values > 0])) < 2:
+        raise ValueError(f"{file} holds fewer than two labels; is it a mask?")
+    return values.astype(np.int32), affine
+
+
+def _label_names(
+    file: Path, table: str | None, present: np.ndarray
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return names and networks by label; networks are empty where unknown."""
+    if table is None:
+        return {int(i): f"region{i:03d}" for i in present}, {}
+    path = existing(Path(table), "preprocess.atlas.labels")
+    columns = columns_of(path, "index", "name")
+    index = numbers(path, columns, "index").astype(int)
+    names = dict(zip(index.tolist(), columns["name"].tolist(), strict=True))
+    if len(names) < len(index) or len(set(names.values())) < len(index):
+        raise ValueError(f"{path}: every index and every name must occur once")
+    networks = dict(
+        zip(index.tolist(), columns.get("network", np.asarray([])).tolist(), strict=False)
+    )
+    networks = networks or _schaefer_networks(names)
+    names.pop(0, None)
+    if unnamed := sorted(set(present.tolist()) - set(names)):
+        raise ValueError(
+            f"{path} has no row for the labels {listing(unnamed)} of {file.name}; add them"
+        )
+    return names, networks
+
+
+def _schaefer_networks(names: Mapping[int, str]) -> dict[int, str]:
+    """Return the third ``_`` field of names like 7Networks_LH_Vis_1, where all are like that."""
+    fields = {index: name.split("_") for index, name in names.items() if index != 0}
+    alike = all(
+        len(f) >= 4 and f[0].endswith("Networks") and f[1] in ("LH", "RH") for f in fields.values()
+    )
+    return {index: f[2] for index, f in fields.items()} if alike else {}
+
+
+def _on_grid(
+    values: np.ndarray, atlas_affine: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
+) -> np.ndarray:
+    """Return labels on the image's grid, nearest neighbour."""
+    if values.shape == shape and np.allclose(atlas_affine, affine, atol=1e-3):
+        return values
+    import nibabel
+    from nilearn.image import resample_img
+
+    image = nibabel.Nifti1Image(values, atlas_affine)
+    moved: Any = resample_img(
+        image,
+        target_affine=affine,
+        target_shape=shape,
+        interpolation="nearest",
+        force_resample=True,
+        copy_header=True,
+    )
+    return np.asanyarray(moved.dataobj).astype(np.int32)

@@ -1,0 +1,43 @@
+"""Bring bytes to their place: whole, checked, or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from rheobase.storage import atomic, file_sha256
+
+
+class WrongChecksum(ValueError):
+    """A file that is not the one that the configuration names."""
+
+
+def check_sha256(path: Path, expected: str, *, name: str, remedy: str) -> None:
+    """Raise ``WrongChecksum`` naming the file, both checksums and the remedy where they differ."""
+    found = file_sha256(path)
+    if found != expected:
+        raise WrongChecksum(
+            f"{name} has the SHA-256 {found}, expected {expected}; nothing was kept: {remedy}"
+        )
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a file atomically."""
+    with path.open("rb") as stream:
+        write_stream(stream, to)
+
+
+def write_stream(stream: IO[bytes], to: Path) -> None:
+    """Write all that a stream holds, atomically."""
+    with atomic(to) as temporary, temporary.open("wb") as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
+
+
+def close_names(name: str, there: Iterable[str]) -> str:
+    """Return `` (close: a, b, c)`` for up to three names like ``name``, or nothing."""
+    names: Sequence[str] = sorted(set(there))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f" (close: {', '.join(close)})" if close else ""

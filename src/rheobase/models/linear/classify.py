@@ -1,0 +1,143 @@
+"""Classifiers and regressions on standardised features, chosen in inner folds.
+
+LDA with equal priors for EMG windows, multinomial logistic regression else, ridge for values. All
+end as one affine map, ``x W + b``, whose largest output names the class.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rheobase import metrics, rivals
+from rheobase.models.linear.examples import Examples
+from rheobase.models.linear.inputs import dealt, inner_groups
+
+INNER_FOLDS = 5
+Affine = tuple[np.ndarray, np.ndarray]
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each feature; 1 for a constant one."""
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    return mean, np.where(deviation > 1e-12 * (1 + np.abs(mean)), deviation, 1.0)
+
+
+def lda(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> Affine:
+    """Return Fisher's discriminant with equal priors: weights (feature, class), bias (class,).
+
+    ``m_k' S^-1 x - m_k' S^-1 m_k / 2`` with class means m and pooled covariance S.
+    """
+    means = rivals.class_means(x, y, classes)
+    inside = x - means[np.searchsorted(classes, y)]
+    pooled = inside.T @ inside / max(len(x) - len(classes), 1)
+    weights = np.linalg.pinv(pooled, hermitian=True) @ means.T
+    return weights, -0.5 * np.einsum("kf,fk->k", means, weights)
+
+
+def logistic_path(
+    x: np.ndarray, y: np.ndarray, classes: np.ndarray, cs: Sequence[float]
+) -> Iterator[Affine]:
+    """Yield multinomial logistic regressions, weights (feature, class), for rising inverse penalty.
+
+    With more features than examples the solution lies in the span of the examples, so it is found
+    there, without loss.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    basis = None
+    if x.shape[1] > len(x):
+        left, size, basis = np.linalg.svd(x, full_matrices=False)
+        x = left * size
+    model = LogisticRegression(max_iter=500, tol=1e-4, warm_start=True)
+    for c in cs:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.set_params(C=c).fit(x, y)
+        weights = np.zeros((x.shape[1], len(classes)))
+        bias = np.full(len(classes), -np.inf)
+        known = np.searchsorted(classes, model.classes_)
+        if len(known) == 2:
+            weights[:, known] = np.stack([np.zeros_like(model.coef_[0]), model.coef_[0]], axis=1)
+            bias[known] = [0, model.intercept_[0]]
+        else:
+            weights[:, known], bias[known] = model.coef_.T, model.intercept_
+        yield (weights if basis is None else basis.T @ weights), bias
+
+
+def folds(examples: Examples, *, gap: int, stratify: bool) -> list[Fold]:
+    """Return inner folds as (training mask, held-out mask).
+
+    Whole people or recordings where there are three, else five contiguous blocks of time with
+    ``gap`` samples left out on both sides; empty where neither can be had.
+    """
+    groups = inner_groups(examples.subject.tolist(), examples.recording.tolist())
+    if groups is None:
+        return _blocks(examples, gap) if examples.within else []
+    keys = np.asarray(groups)
+    order = np.lexsort((keys, examples.y)) if stratify else np.argsort(keys, kind="stable")
+    count = min(INNER_FOLDS, len(set(groups)))
+    place = np.empty(len(keys), int)
+    place[order] = dealt(keys[order].tolist(), count)
+    return [(place != k, place == k) for k in range(count)]
+
+
+def _blocks(examples: Examples, gap: int) -> list[Fold]:
+    borders = np.quantile(examples.order, np.linspace(0, 1, INNER_FOLDS + 1))
+    borders[-1] += 1
+    result = []
+    for low, high in zip(borders[:-1], borders[1:], strict=True):
+        held = (examples.order >= low) & (examples.order < high)
+        near = (examples.order >= low - gap) & (examples.order < high + gap)
+        result.append((~near, held))
+    return result
+
+
+def logistic_accuracy(
+    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float]
+) -> np.ndarray:
+    """Return, for each inverse penalty, the balanced accuracy over all held-out examples."""
+    truth, found = [], []
+    for learn, held in inner:
+        if len(np.unique(examples.y[learn])) < 2 or not held.any():
+            continue
+        mean, scale = standard(examples.x[learn])
+        path = logistic_path((examples.x[learn] - mean) / scale, examples.y[learn], classes, cs)
+        probe = (examples.x[held] - mean) / scale
+        found.append([classes[np.argmax(probe @ w + b, axis=1)] for w, b in path])
+        truth.append(examples.y[held])
+    if not truth:
+        return np.full(len(cs), np.nan)
+    everything = np.concatenate(truth)
+    guesses = [np.concatenate([fold[i] for fold in found]) for i in range(len(cs))]
+    return np.array([metrics.balanced_accuracy(everything, guess) for guess in guesses])
+
+
+def ridge_errors(
+    examples: Examples, inner: Sequence[Fold], penalties: Sequence[float]
+) -> np.ndarray:
+    """Return, for each penalty, the mean squared error over all held-out examples."""
+    errors, count = np.zeros(len(penalties)), 0
+    for learn, held in inner:
+        if learn.sum() < 2 or not held.any():
+            continue
+        mean, scale = standard(examples.x[learn])
+        path = ridge_path((examples.x[learn] - mean) / scale, examples.y[learn], penalties)
+        probe = (examples.x[held] - mean) / scale
+        errors += [np.sum((examples.y[held] - probe @ w[:, 0] - b) ** 2) for w, b in path]
+        count += int(held.sum())
+    return errors / count if count else np.full(len(penalties), np.nan)
+
+
+def ridge_path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> Iterator[Affine]:
+    """Yield ridge weights (feature, 1) and bias (1,), found in the span of the examples if fewer."""
+    basis = None
+    if x.shape[1] > len(x):
+        left, size, basis = np.linalg.svd(x, full_matrices=False)
+        x = left * size
+    for weights, bias in rivals.ridge_path(rivals.Gram.of(x, y[:, None]), penalties):
+        yield (weights if basis is None else basis.T @ weights), bias

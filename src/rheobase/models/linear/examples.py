@@ -1,0 +1,209 @@
+"""Labelled examples: what is decoded, from what, and which examples belong together.
+
+Four ways, by modality and label: ``connectivity`` (one example a recording: Fisher-z correlations),
+``windows`` (EMG: log(1 + RMS) of each channel) and ``samples`` (one example a sample).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rheobase import metrics
+from rheobase.models.linear.inputs import by_name, own_standard
+from rheobase.recording import Recording
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features with their labels; all arrays run over examples."""
+
+    x: np.ndarray
+    """(example, feature) float64"""
+    y: np.ndarray
+    """Class names, or float64 values"""
+    subject: np.ndarray
+    recording: np.ndarray
+    unit: np.ndarray
+    """Names of what may change labels under the null: person, recording, trial or run of a label"""
+    within: bool
+    """Whether labels change within a recording"""
+    order: np.ndarray
+    """Place in time, counted over the concatenated recordings"""
+
+    def take(self, keep: np.ndarray) -> Examples:
+        """Return the chosen examples."""
+        kept = {k: v[keep] for k, v in vars(self).items() if k != "within"}
+        return Examples(**kept, within=self.within)
+
+
+@dataclass(frozen=True)
+class How:
+    """Where features and labels are taken from."""
+
+    features: str
+    """connectivity | windows | samples"""
+    kind: str
+    """class | value"""
+    window_s: float
+    hop_s: float
+    trim_s: float
+    ignore: tuple[str, ...]
+
+
+def choose(recording: Recording, *, window_s: float, hop_s: float, trim_s: float, ignore) -> How:
+    """Return how this recording's label is decoded."""
+    over_time = isinstance(label_of(recording), np.ndarray)
+    kind = recording.label_kind or "class"
+    if recording.modality == "emg" and (over_time or kind == "class"):
+        features = "windows"
+    else:
+        features = "samples" if over_time else "connectivity"
+    return How(features, kind, window_s, hop_s, trim_s, tuple(str(name) for name in ignore))
+
+
+def label_of(recording: Recording) -> str | float | np.ndarray:
+    """Return a recording's label, class names as text, missing ones empty or NaN."""
+    try:
+        label = recording.label
+    except KeyError:
+        raise ValueError(
+            f"{recording.name} has no label {recording.label_name!r}; give it one or leave it out"
+        ) from None
+    if recording.label_kind == "value":
+        try:
+            values = np.asarray(label, np.float64)
+        except ValueError:
+            raise ValueError(
+                f"{recording.name}: label {recording.label_name!r} holds text; "
+                "label kind value needs numbers (or use kind class)"
+            ) from None
+        return values if values.ndim else float(values)
+    named = _as_text(np.asarray(label))
+    return named if named.ndim else str(named)
+
+
+def _as_text(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        whole = np.where(np.isfinite(values), values, 0)
+        text = whole.astype(int).astype(str) if np.all(whole == np.rint(whole)) else whole.astype(str)
+        return np.where(np.isfinite(values), text, "")
+    text = values.astype(str)
+    return np.where(np.isin(text, ["nan", "None", "n/a"]), "", text)
+
+
+def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Examples:
+    """Return the labelled examples of the recordings; ``delay`` in samples, label before signal.
+
+    Raises ``ValueError`` where no labelled example is left.
+    """
+    parts = []
+    for segments in by_name(recordings).values():
+        if how.features == "connectivity":
+            parts.append(_whole(segments))
+        else:
+            make = _windows if how.features == "windows" else _samples
+            parts += [make(segment, how, delay) for segment in segments]
+    shift = np.cumsum([0, *(part.order.max(initial=-1) + 1 for part in parts)])
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("x", "y", "subject", "recording", "unit")
+    }
+    order = np.concatenate([part.order + s for part, s in zip(parts, shift, strict=False)])
+    examples = Examples(**joined, within=any(part.within for part in parts), order=order)
+    labelled = np.isfinite(examples.y) if how.kind == "value" else examples.y != ""
+    if how.kind == "class" and how.ignore:
+        labelled &= ~np.isin(examples.y, how.ignore)
+    if not labelled.any():
+        raise ValueError(
+            f"{recordings[0].name}: no example carries a usable label {recordings[0].label_name!r} "
+            f"(ignored: {', '.join(how.ignore) or 'none'}); check the labels or ignore_labels"
+        )
+    return _exchangeable(examples.take(labelled))
+
+
+def _exchangeable(examples: Examples) -> Examples:
+    """Return the examples with whole people as units where no person has two labels."""
+    people = np.unique(examples.subject)
+    one = all(len(np.unique(examples.y[examples.subject == p])) == 1 for p in people)
+    if examples.within or not one or len(people) < 2:
+        return examples
+    return Examples(**{**vars(examples), "unit": examples.subject})
+
+
+def _whole(segments: Sequence[Recording]) -> Examples:
+    """Return one example: the Fisher-z correlations of a recording."""
+    first = segments[0]
+    label = label_of(first)
+    features = metrics.fisher_z(metrics.edges(metrics.correlation(own_standard(segments))))
+    name = np.array([first.name])
+    return Examples(
+        features[None], np.array([label]), np.array([first.subject]), name, name, False, np.zeros(1, int)
+    )
+
+
+def _runs(recording: Recording) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return each sample's label, its run (a trial, or a stretch of one label), and if it varies."""
+    label = label_of(recording)
+    length = len(recording.valid)
+    if not isinstance(label, np.ndarray):
+        return np.full(length, label), np.zeros(length, int), False
+    changed = np.zeros(length, bool)
+    sources = [np.asarray(label)] if recording.label_kind == "class" else []
+    sources += [recording.data[k].values for k in ("trial", "block") if k in recording.data]
+    for values in sources:
+        changed[1:] |= values[1:] != values[:-1]
+    return np.asarray(label), np.cumsum(changed), True
+
+
+def _build(
+    recording: Recording, x: np.ndarray, y: np.ndarray, run: np.ndarray, at: np.ndarray, within: bool
+) -> Examples:
+    n = len(x)
+    start = float(recording.time[0])
+    unit = np.array([f"{recording.name} {start:g} {r}" if within else recording.name for r in run])
+    return Examples(
+        x, y, np.full(n, recording.subject), np.full(n, recording.name),
+        unit.astype(str), within, at,
+    )  # fmt: skip
+
+
+def _samples(recording: Recording, how: How, delay: int) -> Examples:
+    """Return one example a sample: the signal ``delay`` samples after the label, in one piece."""
+    label, run, within = _runs(recording)
+    times = [np.arange(p.start, p.stop - delay) for p in recording.pieces()]
+    at = np.concatenate([np.zeros(0, int), *times])
+    x = recording.signal[at + delay].astype(np.float64)
+    return _build(recording, x, label[at], run[at], at, within)
+
+
+def _windows(recording: Recording, how: How, delay: int) -> Examples:
+    """Return one example a window of constant label: log(1 + RMS) of each channel.
+
+    Windows lie in one piece, and the first ``trim_s`` seconds after each switch of a label that
+    varies are left out. A value is averaged over the window.
+    """
+    width, hop = (max(round(s * recording.rate), 1) for s in (how.window_s, how.hop_s))
+    if width < 2:
+        raise ValueError(
+            f"{recording.name}: window_s {how.window_s} holds {width} sample at {recording.rate} "
+            f"samples a {recording.time_unit}; make it longer"
+        )
+    label, run, within = _runs(recording)
+    trim = round(how.trim_s * recording.rate) if within and how.kind == "class" else 0
+    starts = []
+    for piece in recording.pieces():
+        switches = np.flatnonzero(np.diff(run[piece])) + piece.start + 1
+        edges = [piece.start, *switches, piece.stop]
+        for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+            starts.append(np.arange(a + (trim if i else 0), b - width + 1, hop))
+    at = np.concatenate([np.zeros(0, int), *starts]).astype(int)
+    power = np.cumsum(np.pad(recording.signal.astype(np.float64) ** 2, ((1, 0), (0, 0))), axis=0)
+    x = np.log1p(np.sqrt(np.maximum(power[at + width] - power[at], 0) / width))
+    y = label[at]
+    if how.kind == "value":
+        total = np.cumsum(np.pad(label.astype(np.float64), (1, 0)))
+        y = (total[at + width] - total[at]) / width
+    return _build(recording, x, y, run[at], at, within)

@@ -1,0 +1,1 @@
+"""Signal cleaning and quality control, one module a modality."""

@@ -1,0 +1,107 @@
+"""What the models section shows: scores, plots over folds, drawings and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from rheobase.evaluate.aggregate import ScoreSummary
+from rheobase.evaluate.verdict import Statement
+from rheobase.report.embed import CSV_LIMIT, IMAGE_LIMIT, Budget, Figure, file_address
+from rheobase.report.inputs import ReportInput
+from rheobase.report.plots import Counter, dot_plot
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model's fits took, over all folds and seeds."""
+
+    fits: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    devices: str
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """One model as the report shows it."""
+
+    name: str
+    anchor: str
+    entry: Mapping[str, Any]
+    statement: Statement
+    scores: tuple[ScoreSummary, ...]
+    plots: tuple[Figure, ...]
+    drawings: tuple[Figure, ...]
+    notices: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
+    errors: tuple[Mapping[str, Any], ...]
+    cost: Cost | None
+
+
+def models_section(
+    report: ReportInput,
+    summaries: Mapping[str, tuple[ScoreSummary, ...]],
+    statements: Sequence[Statement],
+    budget: Budget,
+) -> tuple[ModelView, ...]:
+    """Return the content of the models section, in the order of the config."""
+    counter = Counter()
+    views = []
+    for number, statement in enumerate(statements, start=1):
+        name = statement.model
+        scores = summaries.get(name, ())
+        runs = report.runs.get(name, [])
+        views.append(
+            ModelView(
+                name=name,
+                anchor=f"model-{number}",
+                entry=report.models.get(name, {}),
+                statement=statement,
+                scores=scores,
+                plots=tuple(dot_plot(score, counter) for score in scores),
+                drawings=tuple(_drawing(d, report.folder, budget) for d in report.drawings.get(name, [])),
+                notices=tuple(dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])),
+                notes=tuple((score.name, note) for score in scores for note in score.notes),
+                errors=tuple(e for e in report.errors if name in str(e.get("job", "")).replace("/", " ").split()),
+                cost=_cost(runs),
+            )
+        )
+    return tuple(views)
+
+
+def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
+    if not runs:
+        return None
+    return Cost(
+        fits=len(runs),
+        seconds=sum(float(run.get("seconds") or 0) for run in runs),
+        cpu_seconds=sum(float(run.get("cpu_seconds") or 0) for run in runs),
+        peak_memory_mb=max(float(run.get("peak_memory_mb") or 0) for run in runs),
+        devices=", ".join(sorted({str(run.get("device", "unknown")) for run in runs})),
+    )
+
+
+def _drawing(drawing: Mapping[str, Any], folder: Path, budget: Budget) -> Figure:
+    path = drawing.get("image_path")
+    image = None if path is None else Path(path)
+    address, embedded = file_address(image, folder, limit=IMAGE_LIMIT, budget=budget)
+    title = str(drawing.get("title") or drawing.get("name", ""))
+    note = ""
+    if embedded:
+        body = Markup(f'<img src="{address}" alt="{escape(drawing.get("alt") or title)}" loading="lazy">')
+    else:
+        body = Markup("")
+        note = (
+            f"The image {Path(path).name if path else ''} is missing."
+            if address is None
+            else f"Too large to keep inside this page; it lies beside it as {address}."
+        )
+    table = drawing.get("csv_path")
+    csv, _ = file_address(Path(table) if table else None, folder, limit=CSV_LIMIT, budget=budget)
+    return Figure(title, body, str(drawing.get("caption", "")), csv, f"{drawing.get('name', 'figure')}.csv", note)

@@ -1,0 +1,128 @@
+"""One dataset, one self-contained HTML page."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rheobase import __version__
+from rheobase.evaluate.compare import side_by_side
+from rheobase.evaluate.verdict import WORDS, above_chance, interval_text, number, outcome, p_text
+from rheobase.report import palette
+from rheobase.report.embed import Budget, address, script_json
+from rheobase.report.figures import measure, strip
+from rheobase.report.group import group_table
+from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of, summaries_of, verdict_of
+from rheobase.report.methods import describe_step, write_methods
+from rheobase.report.modelling import models_section
+from rheobase.report.quality import quality_section
+
+TEMPLATES = Path(__file__).parent / "templates"
+EMBEDDED_BYTES = 4_000_000
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("data", "Data"),
+    ("quality", "Quality"),
+    ("models", "Models"),
+    ("group", "Comparison over subjects"),
+    ("truth", "Planted against recovered"),
+    ("methods", "Methods"),
+    ("provenance", "Provenance"),
+    ("errors", "Warnings and errors"),
+)
+SHOWN_PROVENANCE = {"versions", "inputs", "cost", "config_text", "git_commit", "git_dirty", "command", "seeds"}
+
+
+@functools.cache
+def environment() -> Environment:
+    """Return the template environment: everything is escaped, an unknown name is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": number, "interval": interval_text, "p": p_text, "measure": measure}
+    made.filters |= {"step": describe_step, "plain": plain, "duration": duration}
+    made.globals |= {"words": WORDS, "outcome": outcome, "above_chance": above_chance, "version": __version__}
+    return made
+
+
+def assets() -> dict[str, Markup]:
+    """Return style sheet, script and colours, for a page's head and foot."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return {
+        "style": Markup(palette.css() + style),
+        "script": Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        "themes": script_json({"light": palette.LIGHT, "dark": palette.DARK}),
+    }
+
+
+def render(report: ReportInput) -> str:
+    """Return the whole page; the same input gives the same bytes."""
+    budget = Budget(EMBEDDED_BYTES)
+    summaries = summaries_of(report)
+    verdict = verdict_of(report, summaries)
+    models = models_section(report, summaries, verdict.statements, budget)
+    group = group_table(report)
+    methods = write_methods(report, __version__)
+    synthetic = is_synthetic(report) or bool(report.truth)
+    interactive = any('class="plot"' in plot.body for view in models for plot in view.plots)
+    return environment().get_template("report.html").render(
+        **assets(),
+        report=report,
+        synthetic=synthetic,
+        sections=[s for s in SECTIONS if s[0] != "truth" or synthetic],
+        verdict=verdict,
+        summaries=summaries,
+        quality=quality_section(report, budget),
+        models=models,
+        shared=side_by_side(summaries, ratio=ratio_of(report)),
+        group=group,
+        strips=[strip(c, group.values(c), group.outliers.get(c, {})) for c in group.columns if len(group.values(c)) > 1],
+        methods=methods,
+        bibtex=address(methods.bibtex.encode(), "application/x-bibtex"),
+        facts={k: v for k, v in report.provenance.items() if k not in SHOWN_PROVENANCE},
+        plotly=plotly_script() if interactive else "",
+    )  # fmt: skip
+
+
+@functools.cache
+def plotly_script() -> Markup:
+    """Return plotly.js from the installed package."""
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs().replace("</script", "<\\/script"))
+
+
+def plain(value: Any) -> str:
+    """Return a value of a config or a provenance in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return "not recorded"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k}: {plain(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(v) for v in value) or "none"
+    return json.dumps(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as "3 min 20 s" or "4.2 s"."""
+    if seconds is None:
+        return "not recorded"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

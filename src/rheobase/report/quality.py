@@ -1,0 +1,115 @@
+"""What the quality section shows: flags, measures, excluded units and figures of a few recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rheobase.report import figures
+from rheobase.report.embed import Budget, Figure
+from rheobase.report.inputs import ReportInput
+
+MAX_SHOWN = 12
+SEVERITY = {"bad": 0, "warning": 1}
+GLOSSARY = {
+    "fmri": (
+        ("tSNR", "mean over standard deviation in time; higher is better, spatial smoothing raises it"),
+        ("DVARS", "change of the whole image from one volume to the next; peaks are movement or artefacts"),
+        ("framewise displacement", "head movement from one volume to the next, rotations on a 50 mm sphere"),
+    ),
+    "calcium": (
+        ("SNR", "size of the events over the noise of the trace; cells below the limit are excluded"),
+        ("drift", "slow change of the baseline, mostly bleaching or movement out of focus"),
+        ("dF/F", "fluorescence relative to its running baseline"),
+    ),
+    "emg": (
+        ("line noise", "power at the mains frequency and its harmonics relative to its surroundings"),
+        ("saturation", "share of samples at the ends of the amplifier's range"),
+        ("correlation of neighbours", "near 1 means a bridge between electrodes, near 0 a dead channel"),
+    ),
+    "series": (),
+}
+
+
+@dataclass(frozen=True)
+class RecordingQuality:
+    """One recording with everything said about it."""
+
+    name: str
+    flags: tuple[Mapping[str, str], ...]
+    excluded_units: tuple[tuple[str, str], ...]
+    n_units: int
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def level(self) -> str:
+        """Return ``bad``, ``warning`` or ``fine``."""
+        levels = {flag["level"] for flag in self.flags}
+        return "bad" if "bad" in levels else "warning" if levels else "fine"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """All recordings (worst first), the ones drawn, and words for what is left out."""
+
+    recordings: tuple[RecordingQuality, ...]
+    shown: tuple[RecordingQuality, ...]
+    not_shown: int
+    without_figures: int
+    glossary: tuple[tuple[str, str], ...]
+
+    @property
+    def flagged(self) -> tuple[RecordingQuality, ...]:
+        return tuple(r for r in self.recordings if r.flags)
+
+    @property
+    def with_excluded(self) -> tuple[RecordingQuality, ...]:
+        return tuple(r for r in self.recordings if r.excluded_units)
+
+
+def quality_section(report: ReportInput, budget: Budget) -> Quality:
+    """Return the content of the quality section; figures beyond the page's budget are left out."""
+    names = dict.fromkeys([*(str(r["name"]) for r in report.recordings), *report.qc])
+    everyone = [_recording(name, report) for name in names]
+    everyone.sort(key=lambda r: min((SEVERITY.get(f["level"], 1) for f in r.flags), default=2))
+    shown, without = [], 0
+    drawable = [r for r in everyone if report.qc.get(r.name, {}).get("preview")]
+    for recording in drawable[:MAX_SHOWN]:
+        drawn = _figures(recording.name, report)
+        if drawn and budget.take(sum(len(f.body) + len(f.csv or "") for f in drawn)):
+            shown.append(RecordingQuality(
+                recording.name, recording.flags, recording.excluded_units, recording.n_units, drawn
+            ))  # fmt: skip
+        else:
+            without += 1
+    return Quality(
+        tuple(everyone),
+        tuple(shown),
+        max(0, len(drawable) - MAX_SHOWN),
+        without,
+        GLOSSARY.get(report.modality, ()),
+    )
+
+
+def _recording(name: str, report: ReportInput) -> RecordingQuality:
+    qc = report.qc.get(name, {})
+    units: Sequence[Mapping[str, Any]] = qc.get("units") or []
+    excluded = tuple((str(u["name"]), str(u["excluded"])) for u in units if u.get("excluded"))
+    flags = (*qc.get("flags", []), *report.group_flags.get(name, []))
+    return RecordingQuality(name, flags, excluded, len(units))
+
+
+def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
+    preview = report.qc[name]["preview"]
+    frames = any(r.get("time_unit") == "frame" for r in report.recordings if r["name"] == name)
+    time_unit = "frames" if frames else "s"
+    limit = (report.config.get("preprocess") or {}).get("fd_mm")
+    limits = {"framewise_displacement_mm": float(limit)} if limit else {}
+    drawn = (
+        figures.carpet(name, preview, report.modality, time_unit),
+        figures.spectrum(name, preview, report.modality),
+        figures.series(name, preview, limits),
+        figures.traces(name, preview, time_unit),
+    )
+    return tuple(figure for figure in drawn if figure is not None)

@@ -1,0 +1,1 @@
+"""The steps of the workflow: the only code that reads and writes results."""

@@ -1,0 +1,217 @@
+"""Fit one model on one fold with one seed, score it on the fold's test part, gather all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rheobase import layout
+from rheobase.config import Dataset, ModelEntry
+from rheobase.device import choose
+from rheobase.models.base import FAMILIES, Drawing, Fitted, build
+from rheobase.recording import Recording
+from rheobase.stages.cut import load_parts
+from rheobase.stages.prepare import load_spec
+from rheobase.storage import atomic, read_dataset, read_json, write_dataset, write_json, write_text
+
+VERSIONS = ("rheobase", "numpy", "scipy", "xarray", "scikit-learn", "torch", "nilearn", "mne", "snakemake")
+HISTORY = "history"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fold and seed of one model of one dataset."""
+
+    dataset: Dataset
+    model: ModelEntry
+    upstream: tuple[tuple[ModelEntry, int], ...]
+    """The models that this one runs on, nearest first, with their seeds."""
+    fold: int
+    seed: int
+
+    @classmethod
+    def read(cls, spec: str, model: str, fold: int, seed: int) -> Job:
+        """Return the job that the command line describes."""
+        dataset, _ = load_spec(spec)
+        told = json.loads(model)
+        chain = tuple((_entry(step["model"]), int(step["seed"])) for step in told["upstream"])
+        return cls(dataset, _entry(told["model"]), chain, fold, seed)
+
+    @property
+    def folder(self) -> Path:
+        return layout.fit_dir(self.dataset.name, self.model.name, self.fold, self.seed)
+
+    def built(self) -> Any:
+        """Return the model with its hyperparameters; refuses a modality it cannot take."""
+        model = build(self.model.family, preset=self.model.preset, params=self.model.params)
+        if self.dataset.modality not in model.modalities:
+            able = ", ".join(sorted(model.modalities))
+            raise ValueError(
+                f"{self.dataset.name}: {self.model.family} does not take {self.dataset.modality} recordings, "
+                f"only {able}; remove {self.model.name!r} from the dataset's models"
+            )
+        return model
+
+
+def _entry(values: Mapping[str, Any]) -> ModelEntry:
+    return ModelEntry(**{**values, "seeds": tuple(values["seeds"])})
+
+
+def load(job: Job, side: str) -> list[Recording]:
+    """Return the recordings that a model is given: cut, viewed, passed through the models it runs on."""
+    from rheobase.preprocess.views import view
+
+    content = read_json(layout.splits_path(job.dataset.name))
+    recordings = load_parts(job.dataset, content, job.fold, side)
+    root = job.upstream[-1][0] if job.upstream else job.model
+    wanted = root.view or _family_view(root, job.dataset.modality)
+    recordings = [view(r, wanted, job.dataset.preprocess) for r in recordings]
+    for entry, seed in reversed(job.upstream):
+        model = build(entry.family, preset=entry.preset, params=entry.params)
+        if not hasattr(model, "transform"):
+            raise ValueError(f"{job.model.name} runs on {entry.name}, but {entry.family} has no output to run on")
+        fitted = load_fitted(layout.fit_dir(job.dataset.name, entry.name, job.fold, seed))
+        recordings = model.transform(fitted, recordings)
+    return recordings
+
+
+def _family_view(entry: ModelEntry, modality: str) -> str:
+    from rheobase.models.base import family
+
+    return family(entry.family).views.get(modality, "signal")
+
+
+def fit(job: Job, *, device: str) -> None:
+    """Fit and write ``arrays.nc``, ``weights.safetensors`` and ``run.json``."""
+    from safetensors.numpy import save_file
+
+    model = job.built()
+    chosen = choose(device, gpu=FAMILIES[job.model.family].gpu)
+    train = load(job, "train")
+    _seed_everything(job.seed)
+    start, cpu = time.perf_counter(), time.process_time()
+    if hasattr(model, "resume"):
+        checkpoint = job.folder / "checkpoint.safetensors"
+        fitted = model.fit(train, seed=job.seed, device=chosen, checkpoint=checkpoint)
+        checkpoint.unlink(missing_ok=True)
+    else:
+        fitted = model.fit(train, seed=job.seed, device=chosen)
+    cost = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+    history = {f"{HISTORY}/{k}": ((f"step_{k}",), np.asarray(v)) for k, v in fitted.history.items()}
+    write_dataset(fitted.arrays.assign(history), job.folder / "arrays.nc")
+    with atomic(job.folder / "weights.safetensors") as temporary:
+        save_file({k: np.ascontiguousarray(v) for k, v in fitted.weights.items()}, temporary)
+    write_json(_run(job, model, chosen, fitted, cost), job.folder / "run.json")
+
+
+def _seed_everything(seed: int) -> None:
+    import random
+
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _run(job: Job, model: Any, device: str, fitted: Fitted, cost: Mapping[str, float]) -> dict[str, Any]:
+    config = {"model": asdict(job.model), "hyperparameters": asdict(model), "dataset": job.dataset.raw}
+    return {
+        "dataset": job.dataset.name,
+        "model": job.model.name,
+        "family": job.model.family,
+        "fold": job.fold,
+        "seed": job.seed,
+        "device": device,
+        "versions": versions(),
+        **{key: round(value, 3) for key, value in cost.items()},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "config": config,
+        "config_sha256": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
+        "metrics": {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)},
+        "notices": list(fitted.notices),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """Return what a fit left behind; raises where a file is absent or corrupt."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from rheobase.storage import CorruptFile
+
+    stored = read_dataset(folder / "arrays.nc")
+    history = {n: v for n, v in stored.data_vars.items() if str(n).startswith(f"{HISTORY}/")}
+    weights = folder / "weights.safetensors"
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise CorruptFile(weights, str(error)) from error
+    run = read_json(folder / "run.json")
+    return Fitted(
+        arrays=xr.Dataset(stored.drop_vars(list(history))),
+        weights=tensors,
+        metrics=run["metrics"],
+        history={str(n).partition("/")[2]: v.values.tolist() for n, v in history.items()},
+        notices=tuple(run["notices"]),
+    )
+
+
+def evaluate(job: Job) -> None:
+    """Score a fit on its test part and draw it: ``metrics.json`` and ``figures/``."""
+    model, fitted, test = job.built(), load_fitted(job.folder), load(job, "test")
+    scores = []
+    for score in model.evaluate(fitted, test):
+        if not score.rivals:
+            raise ValueError(f"{job.model.family}: the score {score.name} has no rival beside it")
+        numbers = [score.value, *score.rivals.values()]
+        if not all(np.isfinite(n) for n in numbers):
+            raise ValueError(f"{job.folder}: the score {score.name} is not finite: {numbers}")
+        scores.append({**asdict(score), "fold": job.fold, "seed": job.seed})
+    for name, drawing in model.figures(fitted, test).items():
+        _save_drawing(drawing, job.folder / "figures" / name)
+    content = {"dataset": job.dataset.name, "model": job.model.name, "family": job.model.family}
+    write_json({**content, "scores": scores}, job.folder / "metrics.json")
+
+
+def _save_drawing(drawing: Drawing, stem: Path) -> None:
+    with atomic(stem.with_suffix(".webp")) as temporary:
+        drawing.figure.savefig(temporary, format="webp", dpi=144)
+    words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
+    write_json(words, stem.with_suffix(".json"))
+    if drawing.data is not None:
+        write_text(drawing.data.to_csv(index=False, lineterminator="\n"), stem.with_suffix(".csv"))
+
+
+def aggregate(dataset: str, model: str, pairs: Sequence[tuple[int, int]]) -> None:
+    """Write the scores of all folds and seeds of a model to its ``metrics.json``."""
+    from rheobase.evaluate.aggregate import gather
+
+    paths = [layout.fit_dir(dataset, model, fold, seed) / "metrics.json" for fold, seed in pairs]
+    write_json(gather([read_json(path) for path in paths]), layout.model_dir(dataset, model) / "metrics.json")

@@ -1,0 +1,183 @@
+"""What a configuration means as jobs: recordings per job, fits, and what each job is told.
+
+Snakemake reads this while it plans, and again in every job on a cluster: standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rheobase import layout
+from rheobase.config import Config, ConfigError, Dataset, Entry, ModelEntry
+from rheobase.config.schema import line, suggest
+from rheobase.io.sources import local_path
+from rheobase.models.base import FAMILIES
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def check_families(config: Config, files: Sequence[Path] = ()) -> None:
+    """Raise ``ConfigError`` naming every model whose family is not in the table."""
+    problems = [
+        line(
+            ["models", model.name, "family"],
+            f"no family is called {model.family!r}{suggest(model.family, list(FAMILIES))}; "
+            f"there are {', '.join(FAMILIES)}",
+            files,
+        )
+        for model in config.models.values()
+        if model.family not in FAMILIES
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def batches(dataset: Dataset, size: int) -> list[list[Entry]]:
+    """Return the dataset's recordings in lots of ``size``."""
+    entries = list(dataset.recordings)
+    return [entries[i : i + size] for i in range(0, len(entries), size)]
+
+
+def source_files(config: Config, dataset: Dataset) -> dict[str, Path]:
+    """Return the file of every recording, fetched or the user's own."""
+    return {
+        entry.name: local_path(
+            dataset.source, dataset=dataset.name, entry=entry, data_dir=config.data_dir
+        )
+        for entry in dataset.recordings
+    }
+
+
+def fits(config: Config, dataset: Dataset, model: str) -> Iterator[tuple[int, int]]:
+    """Yield (fold, seed) of every fit of a model."""
+    for fold in range(dataset.n_folds):
+        for seed in config.model_seeds(model):
+            yield fold, seed
+
+
+def upstream(config: Config, model: str, seed: int) -> list[tuple[ModelEntry, int]]:
+    """Return the models that ``model`` runs on, nearest first, each with the seed to use."""
+    chain = []
+    entry = config.models[model]
+    while entry.on:
+        entry = config.models[entry.on]
+        seeds = config.model_seeds(entry.name)
+        chain.append((entry, seed if seed in seeds else seeds[0]))
+    return chain
+
+
+def dataset_spec(config: Config, dataset: Dataset) -> str:
+    """Return what a job must know of a dataset, as JSON."""
+    return json.dumps(
+        {
+            "name": dataset.name,
+            "dataset": dataset.raw,
+            "data_dir": str(config.data_dir),
+            "download_dir": str(config.download_dir),
+        },
+        sort_keys=True,
+    )
+
+
+def model_spec(config: Config, model: str, seed: int | None = None) -> str:
+    """Return what a job must know of a model and of those that it runs on, as JSON."""
+    chain = [] if seed is None else upstream(config, model, seed)
+    return json.dumps(
+        {
+            "model": asdict(config.models[model]),
+            "upstream": [{"model": asdict(entry), "seed": s} for entry, s in chain],
+        },
+        sort_keys=True,
+    )
+
+
+def report_spec(config: Config, dataset: Dataset) -> str:
+    """Return the models and seeds of a dataset, as JSON."""
+    models = {
+        name: {**asdict(config.models[name]), "seeds": list(config.model_seeds(name))}
+        for name in dataset.models
+    }
+    return json.dumps({"models": models, "device": config.device}, sort_keys=True)
+
+
+def index_spec(config: Config) -> str:
+    """Return the specs of all datasets with their models, as JSON."""
+    told = [
+        {"spec": json.loads(dataset_spec(config, d)), "models": json.loads(report_spec(config, d))}
+        for d in config.datasets.values()
+    ]
+    return json.dumps(told, sort_keys=True)
+
+
+def family_module(family: str) -> str:
+    return FAMILIES[family].target.partition(":")[0]
+
+
+def code_hash(*modules: str) -> str:
+    """Return a hash of the code of modules and of all that they import from this package.
+
+    Comments and layout do not count, so that only a change of meaning runs a job again.
+    """
+    seen: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _module_path(name)
+        if name in seen or path is None:
+            continue
+        seen[name], imported = _read_module(path)
+        waiting += imported
+    return hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()[:16]
+
+
+def _module_path(name: str) -> Path | None:
+    parts = name.split(".")[1:]
+    for path in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts, "__init__.py")):
+        if parts and path.is_file():
+            return path
+    return None
+
+
+@functools.cache
+def _read_module(path: Path) -> tuple[str, list[str]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rheobase"):
+            imported += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names if alias.name.startswith("rheobase")]
+    siblings = [p for p in path.parent.glob("*") if p.suffix in (".html", ".css", ".js")]
+    text = ast.dump(tree) + "".join(p.read_text(encoding="utf-8") for p in sorted(siblings))
+    return hashlib.sha256(text.encode()).hexdigest(), imported
+
+
+def targets(config: Config) -> list[Path]:
+    """Return everything that a whole run leaves behind for people."""
+    reports = [layout.dataset_dir(name) / "report.html" for name in config.datasets]
+    return [*reports, layout.RESULTS / "index.html"]
+
+
+def reading_modules(dataset: Dataset) -> list[str]:
+    """Return the modules that read and clean a dataset's recordings, named by lazy tables."""
+    folders = [PACKAGE / "preprocess"] + ([PACKAGE / "io"] if dataset.source["kind"] != "synthetic" else [])
+    shared = {"clean", "filters", "preview", dataset.modality}
+    found = [f"rheobase.preprocess.{p.stem}" for p in folders[0].glob("*.py") if p.stem in shared]
+    found += [f"rheobase.io.{p.stem}" for f in folders[1:] for p in f.glob("*.py")]
+    return sorted(found)
+
+
+def incomplete(config: Config) -> list[Dataset]:
+    """Return the datasets that lack a recording or a model's scores."""
+    return [
+        dataset
+        for dataset in config.datasets.values()
+        if not all(layout.recording_path(dataset.name, e.name).is_file() for e in dataset.recordings)
+        or not all((layout.model_dir(dataset.name, m) / "metrics.json").is_file() for m in dataset.models)
+    ]

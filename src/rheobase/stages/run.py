@@ -1,0 +1,82 @@
+"""``rheobase run``: check everything that can be checked first, then hand over to Snakemake."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from rheobase import layout
+from rheobase.stages import plan
+from rheobase.stages.check import checked
+
+LEAST_FREE_GB = 1.0
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+
+def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence[str]) -> int:
+    """Run the workflow on a config; returns Snakemake's exit code."""
+    parsed = checked(config or DEFAULT_CONFIG)
+    _check_disk()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--logger", "rheobase"]
+    command += ["--cores", str(cores or os.cpu_count() or 1), *(["--configfile", str(config)] if config else [])]
+    command += ["--dry-run"] if dry_run else []
+    command += list(rest)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    with _alone():
+        _unlock_if_stale(command[:5])
+        code = subprocess.run(command, env=environment, check=False).returncode
+    if not dry_run:
+        _tell(plan.targets(parsed), code)
+    return code
+
+
+def snakefile() -> Path:
+    """Return the workflow: the one in this folder, else the one beside the package."""
+    here = Path(__file__).resolve()
+    places = [Path("Snakefile"), here.parents[3] / "Snakefile", here.parents[1] / "_workflow" / "Snakefile"]
+    return next(place for place in places if place.is_file())
+
+
+def _check_disk() -> None:
+    try:
+        layout.RESULTS.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=layout.RESULTS):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{layout.RESULTS.resolve()} cannot be written ({error.strerror}); free it or run in another folder"
+        ) from error
+    free = shutil.disk_usage(layout.RESULTS).free / 1e9
+    if free < LEAST_FREE_GB:
+        raise OSError(f"only {free:.1f} GB are free for {layout.RESULTS.resolve()}; a run needs {LEAST_FREE_GB:g} GB")
+
+
+def _alone() -> IO[str]:
+    lock = (layout.RESULTS / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError("another rheobase run works in this folder; wait for it or use another folder") from error
+    return lock
+
+
+def _unlock_if_stale(snakemake: Sequence[str]) -> None:
+    """Remove a lock that a killed run left; ours is held, so no other run of ours is alive."""
+    if any(Path(".snakemake/locks").glob("*")):
+        print("a stopped run left a lock; removing it and going on", file=sys.stderr)
+        subprocess.run([*snakemake, "--unlock"], check=True, capture_output=True)
+
+
+def _tell(reports: Sequence[Path], code: int) -> None:
+    there = [path for path in reports if path.is_file()]
+    if code:
+        print("some jobs failed; the sentences above and the reports say why", file=sys.stderr)
+    for path in there:
+        print(path.resolve())

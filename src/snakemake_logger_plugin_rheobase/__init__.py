@@ -1,0 +1,135 @@
+"""Progress of a run in one line a job: what was done, what is left, how long it will take.
+
+Used by ``rheobase run`` (``snakemake --logger rheobase``); Snakemake finds plugins by this package name.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from logging import ERROR, LogRecord
+from statistics import median
+from typing import Any
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+USUAL_SECONDS = 4.0
+QUIET = {"all", "default"}
+
+
+class LogHandler(LogHandlerBase):
+    """Prints one line for each finished job, and one for each failure."""
+
+    def __post_init__(self) -> None:
+        self.jobs: dict[int, tuple[str, str, list[str], float]] = {}
+        self.left: dict[str, int] = {}
+        self.spent: dict[str, list[float]] = {}
+        self.total = self.done = 0
+        self.cores = 1
+        self.failed: set[int] = set()
+
+    def emit(self, record: LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            self._plan(record)
+        elif event == LogEvent.RESOURCES_INFO:
+            self.cores = int(getattr(record, "cores", None) or self.cores)
+        elif event == LogEvent.JOB_INFO:
+            self._start(record)
+        elif event == LogEvent.JOB_FINISHED:
+            self._finish(int(getattr(record, "job_id", -1)))
+        elif event == LogEvent.JOB_ERROR:
+            self._fail(int(getattr(record, "jobid", -1)))
+        elif record.levelno >= ERROR and event not in (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
+            self._complain(record)
+
+    def _plan(self, record: LogRecord) -> None:
+        counts = dict(getattr(record, "per_rule_job_counts", None) or {})
+        counts.pop("total", None)
+        self.left = {rule: n for rule, n in counts.items() if rule not in QUIET}
+        self.total = sum(self.left.values())
+        if self.total:
+            _say(f"{self.total} jobs to do")
+
+    def _start(self, record: LogRecord) -> None:
+        rule = str(getattr(record, "rule_name", ""))
+        wildcards = dict(getattr(record, "wildcards", None) or {})
+        log = [str(path) for path in getattr(record, "log", None) or []]
+        jobid = int(getattr(record, "jobid", -1))
+        self.jobs[jobid] = (rule, _describe(rule, wildcards), log, time.monotonic())
+
+    def _finish(self, jobid: int) -> None:
+        rule, words, _, start = self.jobs.pop(jobid, ("", "", [], 0.0))
+        if not rule or rule in QUIET:
+            return
+        seconds = time.monotonic() - start
+        self.done += 1
+        self.left[rule] = self.left.get(rule, 1) - 1
+        self.spent.setdefault(_kind(rule), []).append(seconds)
+        width = len(str(self.total))
+        _say(f"[{self.done:{width}}/{self.total}] {words:<52} {seconds:5.1f} s{self._remaining()}")
+
+    def _remaining(self) -> str:
+        everything = [s for seconds in self.spent.values() for s in seconds]
+        usual = median(everything) if everything else USUAL_SECONDS
+        work = sum(n * median(self.spent.get(_kind(rule), [usual])) for rule, n in self.left.items() if n > 0)
+        seconds = work / max(self.cores, 1)
+        if seconds < 1:
+            return ""
+        return f"   about {_duration(seconds)} left"
+
+    def _fail(self, jobid: int) -> None:
+        if jobid in self.failed:
+            return
+        self.failed.add(jobid)
+        _, words, log, _ = self.jobs.get(jobid, ("", f"job {jobid}", [], 0.0))
+        where = f"; the log is {log[0]}" if log else ""
+        _say(f"FAILED {words}{where}")
+
+    def _complain(self, record: LogRecord) -> None:
+        text = record.getMessage()
+        if text and text != "None":
+            _say(text)
+
+    @property
+    def writes_to_stream(self) -> bool:
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False
+
+
+def _kind(rule: str) -> str:
+    return rule.partition("_")[0]
+
+
+def _describe(rule: str, wildcards: dict[str, Any]) -> str:
+    stage, _, rest = rule.partition("_")
+    if not wildcards:
+        name, _, number = rest.rpartition("_")
+        return f"{stage} {name}, lot {int(number) + 1}" if number.isdigit() else f"{stage} {rest}".strip()
+    where = "/".join(str(wildcards[key]) for key in ("dataset", "model") if key in wildcards)
+    fold = f", fold {wildcards['fold']}, seed {wildcards['seed']}" if "fold" in wildcards else ""
+    return f"{stage} {where}{fold}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

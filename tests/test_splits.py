@@ -1,0 +1,75 @@
+"""Folds never let the test part into the training part."""
+
+import numpy as np
+import pytest
+
+from rheobase import splits
+
+
+def test_groups_stand_on_one_side_only():
+    groups = {f"r{i}": f"s{i % 5}" for i in range(20)}
+    folds = splits.by_group(groups, 5)
+    tested = [part.recording for fold in folds for part in fold.test]
+    assert sorted(tested) == sorted(groups)
+    for fold in folds:
+        train, test = ({groups[p.recording] for p in side} for side in (fold.train, fold.test))
+        assert not train & test
+
+
+def test_classes_are_balanced_over_folds():
+    groups = {f"r{i}": f"s{i}" for i in range(20)}
+    strata = {f"r{i}": "ab"[i >= 10] for i in range(20)}
+    for fold in splits.by_group(groups, 5, strata):
+        assert sorted(strata[p.recording] for p in fold.test) == ["a", "a", "b", "b"]
+
+
+def test_order_of_recruitment_plays_no_part():
+    forward = splits.by_group({f"r{i}": f"s{i}" for i in range(10)}, 3)
+    backward = splits.by_group({f"r{i}": f"s{i}" for i in reversed(range(10))}, 3)
+    for a, b in zip(forward, backward, strict=True):
+        assert {p.recording for p in a.test} == {p.recording for p in b.test}
+
+
+def test_blocks_of_time_keep_the_gap():
+    for fold in splits.by_time({"a": 1000, "b": 500}, 4, gap=30):
+        for test in fold.test:
+            for train in (p for p in fold.train if p.recording == test.recording):
+                assert train.stop <= test.start - 30 or train.start >= test.stop + 30
+
+
+def test_blocks_of_time_cover_everything_once():
+    covered = np.zeros(1003, int)
+    for fold in splits.by_time({"a": 1003}, 5, gap=0):
+        for part in fold.test:
+            covered[part.start : part.stop] += 1
+    assert (covered == 1).all()
+
+
+def test_too_short_recording_is_named():
+    with pytest.raises(ValueError, match=r"short has 60 samples.*lower split\.folds"):
+        splits.by_time({"long": 1000, "short": 60}, 5, gap=10)
+
+
+def test_same_trial_number_falls_on_the_same_side_everywhere():
+    trials = np.repeat([0, 1, 0, 2, 0, 3, 4], 30)
+    folds = splits.by_trial({"a": trials, "b": trials[::-1].copy()}, 2)
+    for fold in folds:
+        numbers = {
+            name: {int((trials if p.recording == "a" else trials[::-1])[p.start]) for p in side}
+            for name, side in (("train", fold.train), ("test", fold.test))
+        }
+        assert not numbers["train"] & numbers["test"]
+        assert 0 not in numbers["train"] | numbers["test"]
+
+
+def test_too_few_groups_or_trials_are_refused():
+    with pytest.raises(ValueError, match="3 folds need 3 groups; there are 2"):
+        splits.by_group({"a": "1", "b": "2"}, 3)
+    with pytest.raises(ValueError, match="3 folds need 3 trials; there are 1"):
+        splits.by_trial({"a": np.ones(10, int)}, 3)
+
+
+def test_shift_sees_other_amplitudes_and_nothing_else(rng):
+    train, test = rng.normal(size=(200, 8)), rng.normal(size=(50, 8))
+    assert not splits.shift(train, test)["flag"]
+    assert splits.shift(train, test + 5)["flag"]

@@ -1,0 +1,43 @@
+def preprocess_rule(dataset, number, entries):
+    """Declare the job that cleans one lot of a dataset's recordings."""
+    files = plan.source_files(CONFIG, dataset)
+    fetched = dataset.source["kind"] != "path"
+    names = [entry.name for entry in entries]
+
+    rule:
+        name:
+            f"preprocess_{dataset.name}_{number}"
+        input:
+            # A missing file of the user's fails this job with its name, and no other dataset's.
+            [str(files[name]) for name in names if fetched or files[name].exists()],
+        output:
+            recordings=[
+                str(layout.recording_path(dataset.name, name)) for name in names
+            ],
+            quality=[str(layout.qc_path(dataset.name, name)) for name in names],
+        log:
+            str(layout.log_path(dataset.name, f"preprocess-{number}")),
+        benchmark:
+            str(layout.benchmark_path(dataset.name, f"preprocess-{number}"))
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=60,
+        params:
+            spec=lambda wildcards: plan.dataset_spec(CONFIG, dataset),
+            names=names,
+            code=plan.code_hash(
+                "rheobase.stages.prepare", *plan.reading_modules(dataset)
+            ),
+        shell:
+            "rheobase preprocess --spec {params.spec:q} --recordings {params.names:q}"
+            " --threads {threads} --log {log:q}"
+
+
+for _dataset in CONFIG.datasets.values():
+    for _number, _entries in enumerate(
+        plan.batches(_dataset, CONFIG.recordings_per_job)
+    ):
+        preprocess_rule(_dataset, _number, _entries)

@@ -104,6 +104,18 @@ def test_text_among_numbers_is_refused_by_row_and_column(write):
         load(write("a,b\n1,2\n3,high\n5,6\n"))
 
 
+def test_numbers_beyond_integers_are_read(write):
+    assert (
+        load(write("a\n1\n123456789012345678901234567890\n")).signal[1, 0]
+        == 123456789012345678901234567890.0
+    )
+
+
+def test_side_file_that_was_not_resolved_is_refused(write):
+    with pytest.raises(ValueError, match="reader.units_file and the side files given do not agree"):
+        load(write("a,b\n1,2\n3,4\n"), units_file="x")
+
+
 def test_empty_text_label_is_refused_by_row(write):
     with pytest.raises(ValueError, match=r"row 2 \(line 3\), column 's' holds no label"):
         load(write("a,s\n1,go\n3,\n"), label_keys=["s"])

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "rheobase"
-LEFT = {"storage", "layout", "recording", "config", "device", "splits", "metrics", "rivals", "__init__"}
+LEFT = {"storage", "layout", "recording", "config", "device", "splits", "metrics", "rivals", "__init__", "__version__"}
 ORDER = ["foundation", "io", "preprocess", "models", "evaluate", "report", "stages", "cli"]
 
 

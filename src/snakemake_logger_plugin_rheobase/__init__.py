@@ -16,6 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 USUAL_SECONDS = 4.0
 QUIET = {"all", "default"}
+SAID_ALREADY = ("RuleException", "Exiting because a job", "WorkflowError:\nAt least one job")
 
 
 class LogHandler(LogHandlerBase):
@@ -43,9 +44,11 @@ class LogHandler(LogHandlerBase):
             self._fail(int(getattr(record, "jobid", -1)))
         elif record.levelno >= ERROR and event not in (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
             self._complain(record)
+        elif event is None and record.getMessage().startswith("Nothing to be done"):
+            _say("everything is up to date; nothing was run")
 
     def _plan(self, record: LogRecord) -> None:
-        counts = dict(getattr(record, "per_rule_job_counts", None) or {})
+        counts = dict(getattr(record, "stats", None) or {})
         counts.pop("total", None)
         self.left = {rule: n for rule, n in counts.items() if rule not in QUIET}
         self.total = sum(self.left.values())
@@ -89,7 +92,7 @@ class LogHandler(LogHandlerBase):
 
     def _complain(self, record: LogRecord) -> None:
         text = record.getMessage()
-        if text and text != "None":
+        if text and text != "None" and not text.startswith(SAID_ALREADY):
             _say(text)
 
     @property

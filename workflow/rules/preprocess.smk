@@ -1,6 +1,5 @@
-def preprocess_rule(dataset, number, entries):
+def preprocess_rule(dataset, files, number, entries):
     """Declare the job that cleans one lot of a dataset's recordings."""
-    files = plan.source_files(CONFIG, dataset)
     fetched = dataset.source["kind"] != "path"
     names = [entry.name for entry in entries]
 
@@ -37,7 +36,7 @@ def preprocess_rule(dataset, number, entries):
 
 
 for _dataset in CONFIG.datasets.values():
-    for _number, _entries in enumerate(
-        plan.batches(_dataset, CONFIG.recordings_per_job)
-    ):
-        preprocess_rule(_dataset, _number, _entries)
+    _files = plan.source_files(CONFIG, _dataset)
+    _lots = plan.batches(_dataset, CONFIG.recordings_per_job)
+    for _number, _entries in enumerate(_lots):
+        preprocess_rule(_dataset, _files, _number, _entries)

@@ -1,7 +1,6 @@
 rule provenance:
     """Write down what was run, with which versions, on which files, at what cost."""
     input:
-        recordings=recordings_of,
         splits="results/{dataset}/splits.json",
         metrics=model_metrics_of,
     output:
@@ -25,8 +24,6 @@ rule provenance:
 rule report:
     """Write the one page of a dataset."""
     input:
-        recordings=recordings_of,
-        quality=quality_of,
         splits="results/{dataset}/splits.json",
         metrics=model_metrics_of,
         provenance="results/{dataset}/provenance.json",

@@ -48,6 +48,11 @@ class Comparison:
     headline: bool
     """First score of the model against its best rival."""
 
+    @property
+    def label(self) -> str:
+        """Return the rival's name as it is written in a sentence."""
+        return self.rival.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Chance:
@@ -81,6 +86,11 @@ class ScoreSummary:
     missing: int
     """Fits whose value is undefined and therefore left out."""
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Return the score's name as it is written in a sentence."""
+        return self.name.replace("_", " ")
 
 
 def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class SharedScore:
     duel: Duel | None
     """None where the two best share no fold."""
 
+    @property
+    def label(self) -> str:
+        """Return the score's name as it is written in a sentence."""
+        return self.name.replace("_", " ")
+
 
 def side_by_side(
     summaries: Mapping[str, Sequence[ScoreSummary]], *, ratio: float | None = None

@@ -43,9 +43,12 @@ class Statement:
     outcome: Outcome | Literal["failed"]
     above_chance: bool | None
     """None where chance is unknown or was not tested."""
+    short: str
+    """The headline in few numbers, for the first paragraph."""
     headline: str
-    """The first score against its best rival, and chance where it is not reached."""
+    """The first score against its best rival, with its interval."""
     details: str = ""
+    """Chance and the further scores."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,20 @@ class Verdict:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with ``digits`` significant digits, or "n/a"."""
+    """Return a number with at most ``digits`` significant digits, or "n/a"."""
     if value is None or value != value:
         return "n/a"
     text = f"{value:.{digits}g}"
-    if "e" in text and 1e-4 <= abs(value) < 1e6:
+    if "e" in text and 1e-4 <= abs(value) < 1e7:
         text = f"{value:.0f}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def score_text(value: float | None) -> str:
+    """Return a score with three significant digits, trailing zeros kept: 0.610."""
+    if value is None or value != value or not 1e-3 <= abs(value) < 1000:
+        return number(value)
+    return f"{value:#.3g}".rstrip(".").replace("-", "\N{MINUS SIGN}")
 
 
 def p_text(p: float | None) -> str:
@@ -80,7 +90,7 @@ def p_text(p: float | None) -> str:
 
 def interval_text(interval: Interval | None) -> str:
     """Return an interval as "0.02 to 0.10"."""
-    return "none" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
+    return "none" if interval is None else f"{score_text(interval.low)} to {score_text(interval.high)}"
 
 
 def outcome(comparison: Comparison | None) -> Outcome:
@@ -105,37 +115,36 @@ def above_chance(score: ScoreSummary) -> bool | None:
 def state(model: str, scores: Sequence[ScoreSummary]) -> Statement:
     """Return the sentences about one model; ``failed`` where it has no score."""
     if not scores:
-        return Statement(model, "failed", None, f"{model} has no result: it failed or was not run.")
+        text = f"{model} has no result: a job failed or was not run."
+        return Statement(model, "failed", None, text, text)
     head = scores[0]
     best = head.comparisons[0] if head.comparisons else None
     result, beats_chance = outcome(best), above_chance(head)
-    headline, details = _headline(head, best, result), _others(scores[1:])
+    chance = _chance(head, beats_chance)
+    short = _headline(head, best, result, full=False)
     if beats_chance is False:
-        headline = f"{headline} {_chance(head, beats_chance)}"
-    else:
-        details = f"{_chance(head, beats_chance)} {details}".strip()
-    return Statement(model, result, beats_chance, headline, details)
+        short = f"{short} {chance}"
+    details = f"{chance} {_others(scores[1:])}".strip()
+    return Statement(model, result, beats_chance, short, _headline(head, best, result, full=True), details)
 
 
-def _headline(score: ScoreSummary, best: Comparison | None, result: Outcome) -> str:
+def _headline(score: ScoreSummary, best: Comparison | None, result: Outcome, *, full: bool) -> str:
     unit = f" {score.unit}" if score.unit else ""
-    value = f"{score.name} {number(score.mean)}{unit}"
+    value = f"{score.label} {score_text(score.mean)}{unit}"
     if best is None:
         return f"{score.model} reaches {value}, with no rival beside it."
-    against = f"{value} against {number(best.rival_mean)}{unit}"
+    against = f"{value} against {score_text(best.rival_mean)}{unit}"
     if result == "untested":
         side = "ahead of" if best.difference > 0 else "behind" if best.difference < 0 else "level with"
         few = f"{len(score.folds)} fold{'s' * (len(score.folds) != 1)}"
         return (
-            f"{score.model} is on average {side} its best rival, {best.rival}: {against}; "
+            f"{score.model} is on average {side} its best rival, {best.label}: {against}; "
             f"{few} allow no interval and no test."
         )
     verb = {"better": "is better than", "indistinct": "is not distinguishable from", "worse": "loses to"}
-    return (
-        f"{score.model} {verb[result]} its best rival, {best.rival}: {against} (advantage "
-        f"{number(best.difference)}, 95 % interval {interval_text(best.interval)}; "
-        f"corrected {p_text(best.p_holm)})."
-    )
+    numbers = f"advantage {score_text(best.difference)}, 95 % interval {interval_text(best.interval)}; "
+    p_value = f"corrected {p_text(best.p_holm)}"
+    return f"{score.model} {verb[result]} its best rival, {best.label}: {against} ({numbers if full else ''}{p_value})."
 
 
 def _chance(score: ScoreSummary, beats: bool | None) -> str:
@@ -181,8 +190,9 @@ def judge(
         _model_light(statements),
         _belief_light(summaries, statements, shifts, folds, errors),
     )
-    models = [s.headline for s in statements]
-    sentences = (*lights[0].reasons, *(models or ["No model was run."]), *lights[2].reasons)
+    models = [s.short for s in statements] or ["No model was run."]
+    doubts = [] if lights[2].level == "good" else lights[2].reasons
+    sentences = (*lights[0].reasons, *models, *doubts)
     return Verdict(sentences, lights, statements)
 
 
@@ -199,12 +209,13 @@ def _data_light(
     bad = [name for name, found in levels.items() if "bad" in found]
     warned = [name for name, found in levels.items() if found and "bad" not in found]
     reasons = [f"{n_recordings} recording{'s were' if n_recordings != 1 else ' was'} analysed."]
-    if bad:
-        reasons.append(f"Of bad quality: {_some(bad)}.")
-    if warned:
-        reasons.append(f"With a quality warning: {_some(warned)}.")
-    if excluded:
-        reasons.append(f"Left out with a reason: {_some(sorted(excluded))}.")
+    for found, words in (
+        (bad, ("is of bad quality", "are of bad quality")),
+        (warned, ("carries a quality warning", "carry a quality warning")),
+        (sorted(excluded), ("was left out", "were left out")),
+    ):
+        if found:
+            reasons.append(f"{len(found)} {words[len(found) > 1]}: {_some(found)}.")
     question = "Is my data good?"
     if not n_recordings:
         return Light(question, "bad", "No data", tuple(reasons))
@@ -261,14 +272,15 @@ def _belief_light(
         doubts.append(f"Folds are missing for {_some(partial)}.")
     failed = [s.model for s in statements if s.outcome == "failed"]
     if failed:
-        doubts.append(f"No results from {_some(failed)}.")
+        doubts.append(f"The comparison is incomplete without {_some(failed)}.")
     elif errors:
         doubts.append(f"{errors} job{'s' * (errors != 1)} failed.")
     single = [model for model, head in scored.items() if head.seeds == 1]
     if single:
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
-    doubts += [f"Fold {k}: {shift['text'].rstrip('.')}." for k, shift in sorted(shifts.items()) if shift.get("flag")]
+    shifted = {k: shift for k, shift in sorted(shifts.items()) if shift.get("flag")}
+    doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
     missing = sum(score.missing for scores in summaries.values() for score in scores)
     if missing:
         doubts.append(f"{missing} value{'s are' if missing != 1 else ' is'} undefined and left out.")
@@ -277,6 +289,11 @@ def _belief_light(
     if doubts:
         return Light(question, "caution", "With care", tuple(doubts))
     return Light(question, "good", "Yes", (f"{folds} folds, several seeds, no shift between training and test.",))
+
+
+def _lower(sentence: str) -> str:
+    text = sentence.rstrip(".")
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _some(names: Sequence[str], limit: int = 4) -> str:

@@ -35,16 +35,16 @@ def read_npz(
 ) -> Raw:
     """Return the signal of an npz archive with the variables that the reader block names."""
     _orientation(path, reader)
-    with reading(path, "npz"):
-        archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise ValueError(f"{path} is an npy file, not an npz archive; use format: npy")
-
-    def load(key: str) -> np.ndarray:
+    with path.open("rb") as source:
         with reading(path, "npz"):
-            return archive[key]
+            archive = np.load(source, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError(f"{path} is an npy file, not an npz archive; use format: npy")
 
-    with archive:
+        def load(key: str) -> np.ndarray:
+            with reading(path, "npz"):
+                return archive[key]
+
         return assemble(path, reader, archive.files, load)
 
 

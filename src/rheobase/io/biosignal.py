@@ -14,6 +14,7 @@ from rheobase.io.raw import Raw
 from rheobase.io.values import floats, listing, reading
 
 DAMAGE = ("does not match the file size", "Invalid tag")
+DAMAGE_BRAINVISION = (*DAMAGE, "annotation(s) that were outside data range")
 MICROVOLT = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0}
 
 
@@ -61,7 +62,8 @@ def _read(path: Path, reader: Mapping[str, Any], form: str) -> Raw:
             raise FileNotFoundError(
                 f"{error.filename} does not exist; {path} refers to it"
             ) from error
-    _check_told(path, [str(warning.message) for warning in told])
+    signs = DAMAGE_BRAINVISION if form == "brainvision" else DAMAGE
+    _check_told(path, [str(warning.message) for warning in told], signs)
     unit = {raw.ch_names[i]: raw.info["chs"][i]["unit"] for i in kept}
     if other := [name for name, code in unit.items() if code != mne.io.constants.FIFF.FIFF_UNIT_V]:
         raise ValueError(
@@ -96,9 +98,9 @@ def pick(path: Path, names: list[str], kinds: list[str], wanted: Any) -> list[in
     return typed or called
 
 
-def _check_told(path: Path, messages: list[str]) -> None:
+def _check_told(path: Path, messages: list[str], signs: tuple[str, ...]) -> None:
     for message in messages:
-        if any(sign in message for sign in DAMAGE):
+        if any(sign in message for sign in signs):
             raise ValueError(
                 f"{path} is cut off or damaged ({message[:120]}); fetch or export it again"
             )
@@ -109,15 +111,20 @@ def _check_brainvision(path: Path) -> None:
     with reading(path, "brainvision"):
         text = path.read_text(encoding="utf-8", errors="replace")
         entries = dict(re.findall(r"^(\w+)=(.*?)\s*$", text, re.MULTILINE))
-        data = path.parent / entries["DataFile"].replace("$b", path.stem)
+        data, *others = [
+            path.parent / entries[key].replace("$b", path.stem)
+            for key in ("DataFile", "MarkerFile")
+            if key == "DataFile" or entries.get(key)
+        ]
         channels = int(entries["NumberOfChannels"])
-    if not data.is_file():
-        raise FileNotFoundError(f"{data} does not exist; {path} refers to it")
+    for file in (data, *others):
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} does not exist; {path} refers to it")
     width = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}.get(entries.get("BinaryFormat", ""))
     if entries.get("DataFormat", "BINARY") != "BINARY" or width is None:
         return
     samples, rest = divmod(data.stat().st_size, channels * width)
-    if rest or samples != int(entries.get("DataPoints") or samples):
+    if rest or not samples or samples != int(entries.get("DataPoints") or samples):
         raise ValueError(
             f"{data} holds {samples} samples of {channels} channels and {rest} bytes more, not "
             f"what {path.name} says; it is cut off or damaged"

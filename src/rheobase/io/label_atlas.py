@@ -33,7 +33,8 @@ def label_regions(
     values, atlas_affine = _label_image(file)
     present, voxels = np.unique(values[values > 0], return_counts=True)
     names, networks = _label_names(file, atlas.get("labels"), present)
-    grid = _on_grid(values, atlas_affine, usable.shape, affine)[usable]
+    place = np.argwhere(usable) @ affine[:3, :3].T + affine[:3, 3]
+    grid = _labels_at(place, values, atlas_affine)
     order = np.asarray(sorted(names))
     row = np.searchsorted(order, grid)
     inside = np.flatnonzero((grid > 0) & (row < len(order)))
@@ -44,7 +45,6 @@ def label_regions(
     size[np.searchsorted(order, present)] = voxels * abs(np.linalg.det(atlas_affine[:3, :3]))
     volume = counts * abs(np.linalg.det(affine[:3, :3]))
     coverage = np.minimum(volume[kept] / np.maximum(size[kept], 1e-9), 1.0)
-    place = np.argwhere(usable) @ affine[:3, :3].T + affine[:3, 3]
     labels = dict(zip("xyz", (weights[kept] @ place).T, strict=True))
     if networks:
         labels["network"] = np.asarray([networks[i] for i in order[kept].tolist()])
@@ -66,6 +66,10 @@ def _label_image(file: Path) -> tuple[np.ndarray, np.ndarray]:
         image: Any = nibabel.load(file)
         values = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, dtype=float)
+    if not abs(np.linalg.det(affine[:3, :3])) > 1e-6:
+        raise ValueError(
+            f"{file}: its affine is singular, so labels have no place; repair the header"
+        )
     if values.ndim != 3:
         raise ValueError(f"{file} has shape {values.shape}; an atlas is a 3-D label image")
     if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
@@ -114,22 +118,11 @@ def _schaefer_networks(names: Mapping[int, str]) -> dict[int, str]:
     return {index: f[2] for index, f in fields.items()} if alike else {}
 
 
-def _on_grid(
-    values: np.ndarray, atlas_affine: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
-) -> np.ndarray:
-    """Return labels on the image's grid, nearest neighbour."""
-    if values.shape == shape and np.allclose(atlas_affine, affine, atol=1e-3):
-        return values
-    import nibabel
-    from nilearn.image import resample_img
-
-    image = nibabel.Nifti1Image(values, atlas_affine)
-    moved: Any = resample_img(
-        image,
-        target_affine=affine,
-        target_shape=shape,
-        interpolation="nearest",
-        force_resample=True,
-        copy_header=True,
-    )
-    return np.asanyarray(moved.dataobj).astype(np.int32)
+def _labels_at(place: np.ndarray, values: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the label of the atlas voxel that holds each place in mm, 0 outside."""
+    voxel = (place - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+    voxel = np.floor(voxel + 0.5).astype(int)
+    inside = ((voxel >= 0) & (voxel < values.shape)).all(axis=1)
+    found = np.zeros(len(place), values.dtype)
+    found[inside] = values[tuple(voxel[inside].T)]
+    return found

@@ -52,6 +52,7 @@ OPTIONS = {
     **dict.fromkeys(("edf", "bdf", "brainvision", "fif", "wfdb"), {"channels"}),
 }
 DEFAULTS = {"header": True, "labels_column": 0}
+SIDE_FILES = ("labels_file", "units_file", "mask", "motion")
 RESERVED = {"time", "signal", "valid", "roi", "neuron", "channel"}
 
 
@@ -72,7 +73,7 @@ def read(
     path, form = Path(path), reader["format"]
     files = {option: Path(file) for option, file in files.items()}
     _check_options(path, reader)
-    _check_files(path, form, files)
+    _check_files(path, reader, files)
     module, _, function = READERS[form].partition(":")
     raw: Raw = getattr(importlib.import_module(module), function)(path, reader, files, preprocess)
     if "labels_file" in files:
@@ -100,7 +101,11 @@ def _check_options(path: Path, reader: Mapping[str, Any]) -> None:
         raise ValueError(f"{path}: reader.labels_column and block_column need reader.labels_file")
 
 
-def _check_files(path: Path, form: str, files: Mapping[str, Path]) -> None:
+def _check_files(path: Path, reader: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    form = reader["format"]
+    for option in SIDE_FILES:
+        if bool(reader.get(option)) != (option in files):
+            raise ValueError(f"{path}: reader.{option} and the side files given do not agree")
     if form == "wfdb":
         path = Path(f"{path.with_suffix('') if path.suffix in ('.hea', '.dat') else path}.hea")
     if not path.exists():

@@ -196,8 +196,10 @@ def _frame(
 
 def _numbers(table: Table, frame: pd.DataFrame, name: str) -> np.ndarray:
     column = frame[name]
+    bad = np.zeros(len(column), bool)
     if column.dtype.kind not in "fiub":
         bad = np.asarray([not _number(cell) for cell in column.tolist()])
+    if bad.any():
         row = int(bad.argmax())
         raise ValueError(
             f"{table.path}: {table.line(row)}, column {name!r} holds "

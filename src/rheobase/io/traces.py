@@ -24,16 +24,7 @@ def read_suite2p(
     ``extras`` holds the neuropil, ``is_cell`` and ``cell_probability``. The frame rate is in
     ops.npy, a pickle, which is never loaded: the config gives it.
     """
-    if (path / "F.npy").is_file():
-        planes = {"": path}
-    else:
-        found = [p for p in path.glob("plane*") if re.fullmatch(r"plane\d+", p.name)]
-        planes = {p.name: p for p in sorted(found, key=lambda p: int(p.name[5:]))}
-    if not planes:
-        raise ValueError(
-            f"{path} holds neither F.npy nor plane folders; give the suite2p output folder"
-        )
-    parts = {name: _plane(folder) for name, folder in planes.items()}
+    parts = {name: _plane(folder) for name, folder in _planes(path).items()}
     lengths = {name: len(part["signal"]) for name, part in parts.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in lengths.items())
@@ -59,6 +50,20 @@ def read_suite2p(
         extras=joined,
         unit_labels={"plane": plane} if len(parts) > 1 else {},
     )
+
+
+def _planes(path: Path) -> dict[str, Path]:
+    """Return the plane folders by name, in the order of their numbers."""
+    if (path / "F.npy").is_file():
+        planes = {"": path}
+    else:
+        found = [p for p in path.glob("plane*") if re.fullmatch(r"plane\d+", p.name)]
+        planes = {p.name: p for p in sorted(found, key=lambda p: int(p.name[5:]))}
+    if not planes:
+        raise ValueError(
+            f"{path} holds neither F.npy nor plane folders; give the suite2p output folder"
+        )
+    return planes
 
 
 def _plane(folder: Path) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -33,6 +34,8 @@ class Figure:
     csv_name: str = ""
     note: str = ""
     """Why something is not shown."""
+    wide: bool = False
+    """Whether it takes the whole width."""
 
 
 @dataclass
@@ -60,8 +63,10 @@ def csv_address(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str | N
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    content = buffer.getvalue().encode()
-    return address(content, "text/csv") if len(content) <= CSV_LIMIT else None
+    text = buffer.getvalue()
+    if len(text.encode()) > CSV_LIMIT:
+        return None
+    return f"data:text/csv;charset=utf-8,{quote(text, safe=',.')}"
 
 
 def file_address(path: Path | None, folder: Path, *, limit: int, budget: Budget) -> tuple[str | None, bool]:

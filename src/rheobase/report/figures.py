@@ -12,16 +12,19 @@ from markupsafe import Markup
 from rheobase.report.embed import Figure, address, csv_address
 from rheobase.report.svg import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Axis, Canvas, picture
 
+UNITS = {"mm": "mm", "hz": "Hz", "s": "s", "db": "dB", "uv": "µV", "mv": "mV", "percent": "%", "ms": "ms"}
+PROPER = {"tsnr": "tSNR", "dvars": "DVARS", "snr": "SNR", "hz": "Hz", "sd": "SD", "fd": "FD", "dff": "dF/F"}
 UNIT_WORD = {"fmri": "region", "calcium": "cell", "emg": "channel", "series": "channel"}
 
 
-def spectrum(name: str, preview: Mapping[str, Any], modality: str) -> Figure | None:
+def spectrum(name: str, preview: Mapping[str, Any], modality: str, time_unit: str) -> Figure | None:
     """Draw the median power spectrum before and after cleaning."""
+    unit = "Hz" if time_unit == "s" else "cycles per frame"
     data = preview.get("spectrum") or {}
     x, before, after = (list(data.get(key) or []) for key in ("frequency_hz", "before", "after"))
     if not x:
         return None
-    canvas = Canvas(Axis.over(x, "frequency (Hz)", pad=0), Axis.over([*before, *after], "power", log=True))
+    canvas = Canvas(Axis.over(x, f"frequency ({unit})", pad=0), Axis.over([*before, *after], "power", log=True))
     drawn = canvas.frame() + canvas.line(x, before, "before") + canvas.line(x, after, "after")
     word = UNIT_WORD.get(modality, "unit")
     return Figure(
@@ -29,7 +32,7 @@ def spectrum(name: str, preview: Mapping[str, Any], modality: str) -> Figure | N
         picture(drawn, alt=f"{name}: power over frequency, before and after cleaning"),
         f"Median over {word}s, power on a logarithmic scale. Dashed grey before, solid blue after. A filter shows "
         "as a drop outside its band; a narrow peak that remains is interference.",
-        csv_address(["frequency_hz", "before", "after"], zip(x, before, after, strict=False)),
+        csv_address([f"frequency ({unit})", "before", "after"], zip(x, before, after, strict=False)),
         f"{name}_spectrum.csv",
     )
 
@@ -71,7 +74,7 @@ def _carpet_panel(
     grey = np.clip((np.asarray(values, float) + 30) / 60 * 255, 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "PNG", optimize=True)
-    height = 190
+    height = 200
     canvas = Canvas(
         Axis(float(time[0]), float(time[-1]) or 1.0, f"time ({time_unit})"), Axis(0, 1, f"{word}s, {when}"), height
     )
@@ -93,10 +96,10 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
     for i, unit in enumerate(data["names"]):
         before, after = data["before"][i], data["after"][i]
         x = Axis.over(time, f"time ({time_unit})", pad=0)
-        upper = Canvas(x, Axis.over(_finite(before), f"{str(unit)[:18]}, before"), 175)
-        lower = Canvas(x, Axis.over(_finite(after), f"{str(unit)[:18]}, after"), 175)
-        panels.append(picture(upper.frame() + upper.line(time, before, "plain-before"), alt=f"{name}, {unit}, before cleaning", height=175))
-        panels.append(picture(lower.frame() + lower.line(time, after, "after"), alt=f"{name}, {unit}, after cleaning", height=175))
+        upper = Canvas(x, Axis.over(_finite(before), f"{str(unit)[:40]}, before"), 185)
+        lower = Canvas(x, Axis.over(_finite(after), f"{str(unit)[:40]}, after"), 185)
+        panels.append(picture(upper.frame() + upper.line(time, before, "plain-before"), alt=f"{name}, {unit}, before cleaning", height=185))
+        panels.append(picture(lower.frame() + lower.line(time, after, "after"), alt=f"{name}, {unit}, after cleaning", height=185))
         rows += [[unit, *row] for row in zip(time, before, after, strict=False)]
     return Figure(
         "Traces",
@@ -105,6 +108,7 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
         "the shape of single events should not.",
         csv_address(["unit", f"time_{time_unit}", "before", "after"], rows),
         f"{name}_traces.csv",
+        wide=True,
     )
 
 
@@ -117,10 +121,10 @@ def series(name: str, preview: Mapping[str, Any], limits: Mapping[str, float]) -
     for key, values in data.items():
         limit = limits.get(key)
         y = Axis.over([*_finite(values), *([limit] if limit is not None else [])], measure(key))
-        canvas = Canvas(Axis(0, max(len(values) - 1, 1), "sample"), y, 175)
+        canvas = Canvas(Axis(0, max(len(values) - 1, 1), "sample"), y, 190)
         drawn = canvas.frame() + canvas.line(range(len(values)), values, "after")
         drawn += canvas.level(limit, "limit") if limit is not None else ""
-        panels.append(picture(drawn, alt=f"{name}: {measure(key)} over samples", height=175))
+        panels.append(picture(drawn, alt=f"{name}: {measure(key)} over samples", height=190))
     longest = max(len(values) for values in data.values())
     columns = [[*values, *[None] * (longest - len(values))] for values in data.values()]
     marked = " The dashed line is the limit above which samples are not used." if limits.keys() & data.keys() else ""
@@ -135,7 +139,7 @@ def series(name: str, preview: Mapping[str, Any], limits: Mapping[str, float]) -
 
 def strip(metric: str, values: Mapping[str, float], outliers: Mapping[str, str]) -> Figure:
     """Draw one measure of all recordings as points, outliers named."""
-    height = 120
+    height = 130
     x = Axis.over(list(values.values()), measure(metric))
     canvas = Canvas(x, Axis(0, 1, ""), height, left=12)
     drawn = canvas.frame(y_ticks=[(0.0, "")])
@@ -152,13 +156,11 @@ def strip(metric: str, values: Mapping[str, float], outliers: Mapping[str, str])
 
 def measure(key: str) -> str:
     """Return a measure's name in words: ``mean_fd_mm`` becomes "mean fd (mm)"."""
-    units = {"mm": "mm", "hz": "Hz", "s": "s", "db": "dB", "uv": "µV", "mv": "mV", "percent": "%", "ms": "ms"}
     stem, _, last = key.rpartition("_")
-    words = stem if stem and last.lower() in units else key
+    words = stem if stem and last.lower() in UNITS else key
     text = words.replace("_", " ")
-    for plain, proper in (("tsnr", "tSNR"), ("dvars", "DVARS"), ("snr", "SNR"), ("tSNR", "tSNR")):
-        text = " ".join(proper if part.lower() == plain else part for part in text.split(" "))
-    return f"{text} ({units[last.lower()]})" if words != key else text
+    text = " ".join(PROPER.get(part.lower(), part) for part in text.split(" "))
+    return f"{text} ({UNITS[last.lower()]})" if words != key else text
 
 
 def _finite(values: Sequence[float | None]) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rheobase.report.figures import measure
 from rheobase.report.inputs import ReportInput
 
 FENCE = 1.5
@@ -72,7 +73,7 @@ def group_table(report: ReportInput) -> GroupTable:
                 outliers.setdefault(column, {})[name] = side
             cells.append(Cell(value, side))
         flags = len(report.qc.get(name, {}).get("flags", [])) + len(report.group_flags.get(name, []))
-        words = [f"{cell.outlier} {column}" for column, cell in zip(columns, cells, strict=True) if cell.outlier]
+        words = [f"{cell.outlier} {measure(column)}" for column, cell in zip(columns, cells, strict=True) if cell.outlier]
         rows.append(Row(name, ", ".join(folds.get(name, [])), tuple(cells), flags, "; ".join(words)))
     return GroupTable(columns, tuple(rows), outliers)
 
@@ -84,6 +85,9 @@ def _measures(recording: Mapping[str, Any], qc: Mapping[str, Mapping[str, Any]])
         "valid_percent": None if recording.get("valid_fraction") is None else 100 * recording["valid_fraction"],
     }
     metrics = qc.get(str(recording["name"]), {}).get("metrics", {})
+    for size, measured in (("units_kept", "n_kept"), ("valid_percent", "invalid_percent")):
+        if measured in metrics:
+            del sizes[size]
     return {**sizes, **{k: v for k, v in metrics.items() if v is None or isinstance(v, int | float)}}
 
 

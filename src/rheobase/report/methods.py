@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheobase.evaluate.verdict import number
+from rheobase.report.figures import UNITS
 from rheobase.report.inputs import ReportInput, ratio_of
 from rheobase.report.references import FAMILY_WORKS, SOFTWARE, WORKS, Work, bibliography
 
@@ -82,9 +83,15 @@ def _span(values: list[float]) -> str:
 
 
 def describe_step(step: Mapping[str, Any]) -> str:
-    """Return a processing step in words, like "band-pass (low_hz 0.01, high_hz 0.1)"."""
-    details = [f"{key} {_value(v)}" for key, v in step.items() if key not in ("step", "acausal")]
+    """Return a processing step in words, like "band-pass (low 0.01 Hz, high 0.1 Hz)"."""
+    details = [_detail(key, v) for key, v in step.items() if key not in ("step", "acausal")]
     return f"{step.get('step', 'step')}{' (' + ', '.join(details) + ')' if details else ''}"
+
+
+def _detail(key: str, value: Any) -> str:
+    stem, _, unit = key.rpartition("_")
+    known = stem and unit in UNITS and isinstance(value, int | float | list | tuple)
+    return f"{stem.replace('_', ' ')} {_value(value)} {UNITS[unit]}" if known else f"{key.replace('_', ' ')} {_value(value)}"
 
 
 def _value(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ def models_section(
 ) -> tuple[ModelView, ...]:
     """Return the content of the models section, in the order of the config."""
     counter = Counter()
+    errors = grouped_errors(report.errors)
     views = []
     for number, statement in enumerate(statements, start=1):
         name = statement.model
@@ -67,12 +69,27 @@ def models_section(
                 plots=tuple(dot_plot(score, counter) for score in scores),
                 drawings=tuple(_drawing(d, report.folder, budget) for d in report.drawings.get(name, [])),
                 notices=tuple(dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])),
-                notes=tuple((score.name, note) for score in scores for note in score.notes),
-                errors=tuple(e for e in report.errors if name in str(e.get("job", "")).replace("/", " ").split()),
+                notes=tuple((score.label, note) for score in scores for note in score.notes),
+                errors=tuple(e for e in errors if name in re.findall(r"\w+", str(e["job"]))),
                 cost=_cost(runs),
             )
         )
     return tuple(views)
+
+
+def grouped_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the errors with each message once, naming all jobs that ended with it."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for error in errors:
+        groups.setdefault(str(error.get("message", "")), []).append(error)
+    return [
+        {
+            "job": "; ".join(str(e.get("job", "unknown job")) for e in same),
+            "message": message,
+            "log_tail": str(same[0].get("log_tail") or ""),
+        }
+        for message, same in groups.items()
+    ]
 
 
 def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost | None:

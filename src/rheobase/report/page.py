@@ -13,18 +13,19 @@ from markupsafe import Markup
 
 from rheobase import __version__
 from rheobase.evaluate.compare import side_by_side
-from rheobase.evaluate.verdict import WORDS, above_chance, interval_text, number, outcome, p_text
+from rheobase.evaluate.verdict import WORDS, above_chance, interval_text, number, outcome, p_text, score_text
 from rheobase.report import palette
 from rheobase.report.embed import Budget, address, script_json
 from rheobase.report.figures import measure, strip
 from rheobase.report.group import group_table
 from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of, summaries_of, verdict_of
 from rheobase.report.methods import describe_step, write_methods
-from rheobase.report.modelling import models_section
+from rheobase.report.modelling import grouped_errors, models_section
 from rheobase.report.quality import quality_section
 
 TEMPLATES = Path(__file__).parent / "templates"
-EMBEDDED_BYTES = 4_000_000
+QUALITY_BYTES = 2_200_000
+DRAWING_BYTES = 2_200_000
 SECTIONS = (
     ("verdict", "Verdict"),
     ("data", "Data"),
@@ -49,8 +50,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "interval": interval_text, "p": p_text, "measure": measure}
-    made.filters |= {"step": describe_step, "plain": plain, "duration": duration}
+    made.filters |= {"number": number, "interval": interval_text, "p": p_value, "measure": measure}
+    made.filters |= {"score": score_text, "step": describe_step, "plain": plain, "duration": duration}
     made.globals |= {"words": WORDS, "outcome": outcome, "above_chance": above_chance, "version": __version__}
     return made
 
@@ -67,10 +68,9 @@ def assets() -> dict[str, Markup]:
 
 def render(report: ReportInput) -> str:
     """Return the whole page; the same input gives the same bytes."""
-    budget = Budget(EMBEDDED_BYTES)
     summaries = summaries_of(report)
     verdict = verdict_of(report, summaries)
-    models = models_section(report, summaries, verdict.statements, budget)
+    models = models_section(report, summaries, verdict.statements, Budget(DRAWING_BYTES))
     group = group_table(report)
     methods = write_methods(report, __version__)
     synthetic = is_synthetic(report) or bool(report.truth)
@@ -82,12 +82,13 @@ def render(report: ReportInput) -> str:
         sections=[s for s in SECTIONS if s[0] != "truth" or synthetic],
         verdict=verdict,
         summaries=summaries,
-        quality=quality_section(report, budget),
+        quality=quality_section(report, Budget(QUALITY_BYTES)),
         models=models,
         shared=side_by_side(summaries, ratio=ratio_of(report)),
         group=group,
-        strips=[strip(c, group.values(c), group.outliers.get(c, {})) for c in group.columns if len(group.values(c)) > 1],
+        strips=[strip(c, group.values(c), group.outliers.get(c, {})) for c in group.columns if len(set(group.values(c).values())) > 1],
         methods=methods,
+        errors=grouped_errors(report.errors),
         bibtex=address(methods.bibtex.encode(), "application/x-bibtex"),
         facts={k: v for k, v in report.provenance.items() if k not in SHOWN_PROVENANCE},
         plotly=plotly_script() if interactive else "",
@@ -115,6 +116,11 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(v) for v in value) or "none"
     return json.dumps(value)
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value for a column headed p, like "0.012" or "< 0.001"."""
+    return p_text(p).removeprefix("p = ").removeprefix("p ")
 
 
 def duration(seconds: float | None) -> str:

@@ -46,7 +46,7 @@ def dot_plot(score: ScoreSummary, counter: Counter) -> Figure:
         for i, (fold, value) in enumerate(zip(score.folds, score.fold_values, strict=True))
     ]
     return Figure(
-        f"{score.name}, fold by fold",
+        score.label,
         body,
         _caption(score, interactive),
         csv_address(["fold", score.model, *(c.rival for c in rivals)], rows),
@@ -68,13 +68,13 @@ def _caption(score: ScoreSummary, interactive: bool) -> str:
 
 
 def _alt(score: ScoreSummary) -> str:
-    rivals = ", ".join(f"{c.rival} {number(c.rival_mean)}" for c in score.comparisons[:MAX_RIVALS])
+    rivals = ", ".join(f"{c.label} {number(c.rival_mean)}" for c in score.comparisons[:MAX_RIVALS])
     spread = f" (95 % interval {interval_text(score.interval)})" if score.interval else ""
-    return f"{score.name} over {len(score.folds)} folds: {score.model} {number(score.mean)}{spread}; {rivals or 'no rival'}"
+    return f"{score.label} over {len(score.folds)} folds: {score.model} {number(score.mean)}{spread}; {rivals or 'no rival'}"
 
 
 def _columns(score: ScoreSummary) -> list[tuple[str, Sequence[float | None]]]:
-    return [(score.model, score.fold_values), *((c.rival, c.rival_folds) for c in score.comparisons[:MAX_RIVALS])]
+    return [(score.model, score.fold_values), *((c.label, c.rival_folds) for c in score.comparisons[:MAX_RIVALS])]
 
 
 def plotly_spec(score: ScoreSummary) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def plotly_spec(score: ScoreSummary) -> dict[str, Any]:
         shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level,
                        "line": {"dash": "dash", "width": 1.5, "color": "limit"}})  # fmt: skip
         data.append({"type": "scatter", "mode": "markers", "x": [0], "y": [level], "hoverinfo": "skip", "opacity": 0})
-    title = f"{score.name} ({score.unit})" if score.unit else score.name
+    title = f"{score.label} ({score.unit})" if score.unit else score.label
     layout = {
-        "height": 300, "margin": {"l": 62, "r": 12, "t": 12, "b": 74}, "showlegend": False, "shapes": shapes,
-        "xaxis": {"tickvals": positions, "ticktext": names, "range": [-0.5, len(columns) - 0.5], "fixedrange": True},
+        "height": 300, "margin": {"l": 62, "r": 12, "t": 12, "b": 44}, "showlegend": False, "shapes": shapes,
+        "xaxis": {"tickvals": positions, "ticktext": names, "range": [-0.5, len(columns) - 0.5], "fixedrange": True, "zeroline": False},
         "yaxis": {"title": {"text": _plain(title)}, "zeroline": False, "fixedrange": True},
     }  # fmt: skip
     return {"data": [*data, mean], "layout": layout}
@@ -132,7 +132,7 @@ def static(score: ScoreSummary, alt: str) -> Markup:
     values = [v for _, column in columns for v in column if v is not None]
     ends = [score.interval.low, score.interval.high] if score.interval else []
     level = [score.chance.level] if score.chance else []
-    y = Axis.over([*values, *ends, *level], score.name)
+    y = Axis.over([*values, *ends, *level], score.label)
     canvas = Canvas(Axis(-0.5, len(columns) - 0.5, ""), y)
     drawn = [f'<text x="{canvas.at_x(i)}" y="{canvas.height - 24}" text-anchor="middle">{escape(name[:14])}</text>'
              for i, (name, _) in enumerate(columns)]  # fmt: skip

@@ -15,18 +15,25 @@ SEVERITY = {"bad": 0, "warning": 1}
 GLOSSARY = {
     "fmri": (
         ("tSNR", "mean over standard deviation in time; higher is better, spatial smoothing raises it"),
-        ("DVARS", "change of the whole image from one volume to the next; peaks are movement or artefacts"),
-        ("framewise displacement", "head movement from one volume to the next, rotations on a 50 mm sphere"),
+        ("SD", "standard deviation of a region over time, as stored or in percent of its mean"),
+        ("ac1", "correlation of a region with itself one volume later; near 1 means smooth in time"),
+        ("DVARS", "change of all regions from one volume to the next; peaks are movement or artefacts"),
+        ("FD", "framewise displacement: head movement from one volume to the next, in mm"),
+        ("power above 0.1 Hz", "share of power above the usual resting-state band; near 0 means filtered before"),
     ),
     "calcium": (
         ("SNR", "size of the events over the noise of the trace; cells below the limit are excluded"),
+        ("noise", "standard deviation of what changes from frame to frame"),
+        ("skewness", "asymmetry of the trace; positive where there are events"),
         ("drift", "slow change of the baseline, mostly bleaching or movement out of focus"),
-        ("dF/F", "fluorescence relative to its running baseline"),
+        ("global variance", "share of variance that all cells have in common; high means light or movement"),
     ),
     "emg": (
-        ("line noise", "power at the mains frequency and its harmonics relative to its surroundings"),
-        ("saturation", "share of samples at the ends of the amplifier's range"),
-        ("correlation of neighbours", "near 1 means a bridge between electrodes, near 0 a dead channel"),
+        ("line before, line after", "power at the mains frequency and its harmonics over its surroundings"),
+        ("smr", "signal over power below the band: low means movement of cables or skin"),
+        ("clipped", "share of samples at the ends of the amplifier's range"),
+        ("equal", "share of samples equal to the one before: a dead or frozen channel"),
+        ("rms", "root mean square of the cleaned signal"),
     ),
     "series": (),
 }
@@ -108,7 +115,7 @@ def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
     limits = {"framewise_displacement_mm": float(limit)} if limit else {}
     drawn = (
         figures.carpet(name, preview, report.modality, time_unit),
-        figures.spectrum(name, preview, report.modality),
+        figures.spectrum(name, preview, report.modality, time_unit),
         figures.series(name, preview, limits),
         figures.traces(name, preview, time_unit),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 420, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 24, 42
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Axis:
         if log:
             factor = max(high / low, 1.26) ** pad
             return cls(low / factor, high * factor, title, True)
-        margin = (high - low) * pad or abs(high) * 0.1 or 1.0
+        margin = (high - low) * pad if high > low else abs(high) * 0.1 or 1.0
         return cls(low - margin, high + margin, title)
 
     def share(self, value: float) -> float:
@@ -77,26 +77,22 @@ class Canvas:
         return round(self.height - BOTTOM - self.y.share(value) * (self.height - TOP - BOTTOM), 1)
 
     def frame(self, *, y_ticks: Sequence[tuple[float, str]] | None = None) -> str:
-        """Return grid lines, tick labels and axis titles."""
+        """Return grid lines, tick labels and axis titles; that of the y axis stands above, level."""
         floor, middle = self.height - BOTTOM, (self.left + WIDTH - RIGHT) / 2
         made = []
         for value in self.x.ticks():
             x = self.at_x(value)
-            made.append(f'<path class="grid" d="M{x} {TOP}V{floor}"/>')
+            made.append(f'<path class="gl" d="M{x} {TOP}V{floor}"/>')
             made.append(f'<text x="{x}" y="{floor + 15}" text-anchor="middle">{label(value)}</text>')
         for value, text in y_ticks or [(v, label(v)) for v in self.y.ticks(4)]:
             y = self.at_y(value)
-            made.append(f'<path class="grid" d="M{self.left} {y}H{WIDTH - RIGHT}"/>')
+            made.append(f'<path class="gl" d="M{self.left} {y}H{WIDTH - RIGHT}"/>')
             made.append(f'<text x="{self.left - 6}" y="{y + 4}" text-anchor="end">{escape(text)}</text>')
         made.append(
             f'<text class="axis" x="{middle}" y="{self.height - 8}" text-anchor="middle">{escape(self.x.title)}</text>'
         )
         if self.y.title:
-            centre = (TOP + floor) / 2
-            made.append(
-                f'<text class="axis" transform="translate(13 {centre}) rotate(-90)" '
-                f'text-anchor="middle">{escape(self.y.title)}</text>'
-            )
+            made.append(f'<text class="axis" x="2" y="12">{escape(self.y.title)}</text>')
         return "".join(made)
 
     def line(self, xs: Sequence[float], ys: Sequence[float | None], style: str) -> str:
@@ -106,8 +102,8 @@ class Canvas:
             if y is None or not math.isfinite(y) or (self.y.log and y <= 0) or (self.x.log and x <= 0):
                 pen = "M"
                 continue
-            d.append(f"{pen}{self.at_x(x)} {self.at_y(y)}")
-            pen = "L"
+            d.append(f"{pen}{self.at_x(x):g} {self.at_y(y):g}")
+            pen = " "
         return f'<path class="line {style}" d="{"".join(d)}"/>'
 
     def level(self, value: float, style: str) -> str:

@@ -28,7 +28,7 @@ def checked(path: Path) -> Config:
             if model.name in dataset.models and dataset.modality not in built.modalities:
                 text = f"{model.name!r} ({model.family}) does not take {dataset.modality} recordings"
                 problems.append(line(["datasets", dataset.name, "models"], text, [path]))
-    problems += _missing_files(config, path)
+    problems += [*_missing_files(config, path), *_generators(config, path)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -43,6 +43,19 @@ def _missing_files(config: Config, path: Path) -> list[str]:
         if missing and len(missing) == len(dataset.recordings):
             text = f"none of the {len(missing)} files exists; the first is {missing[0]}"
             problems.append(line(["datasets", dataset.name, "source", "path"], text, [path]))
+    return problems
+
+
+def _generators(config: Config, path: Path) -> list[str]:
+    from rheobase.io.synthetic import rate
+
+    problems = []
+    for dataset in config.datasets.values():
+        if dataset.source["kind"] == "synthetic":
+            try:
+                rate(dataset.source)
+            except ValueError as error:
+                problems.append(line(["datasets", dataset.name, "source", "params"], str(error), [path]))
     return problems
 
 

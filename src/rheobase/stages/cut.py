@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,53 @@ from rheobase.config.parse import group_of
 from rheobase.recording import Recording
 from rheobase.splits import Fold
 from rheobase.stages.prepare import load_spec
-from rheobase.storage import read_json, write_json
+from rheobase.storage import CHECKSUM, read_json, write_json
 
 STRETCH_S = 1.0
 LEAST_STRETCHES = 20
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What cutting folds needs of a recording, so that one recording at a time is in memory."""
+
+    length: int
+    rate: float
+    label: str | None
+    """The class of the whole recording; None where it has none or it changes over time."""
+    trials: np.ndarray | None
+    checksum: str
+    starts: np.ndarray
+    log_rms: np.ndarray
+    """Log amplitude of stretches of about a second, (stretch, unit), from ``starts``."""
+
+
 def split(spec: str) -> None:
-    """Write ``splits.json``: the folds, and the units that all recordings share."""
+    """Write ``splits.json``: the folds, the units that all recordings share, their checksums."""
     dataset, _ = load_spec(spec)
     units, dropped = common_units(dataset)
-    recordings = {e.name: Recording.load(layout.recording_path(dataset.name, e.name)) for e in dataset.recordings}
-    folds = make_folds(dataset, recordings)
-    amplitude = {name: _amplitude(r.select(units) if units else r) for name, r in recordings.items()}
-    shifted = [_with_shift(fold, recordings, amplitude) for fold in folds]
-    content = splits.to_json(dataset.split.by, dataset.split.gap_s, shifted)
-    write_json({**content, "units": units, "units_dropped": dropped}, layout.splits_path(dataset.name))
+    facts = {entry.name: _facts(dataset, entry.name, units) for entry in dataset.recordings}
+    folds = [_with_shift(fold, facts) for fold in make_folds(dataset, facts)]
+    content = splits.to_json(dataset.split.by, dataset.split.gap_s, folds)
+    checksums = {name: fact.checksum for name, fact in facts.items()}
+    extra = {"units": units, "units_dropped": dropped, "recordings": checksums}
+    write_json({**content, **extra}, layout.splits_path(dataset.name))
+
+
+def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
+    recording = Recording.load(layout.recording_path(dataset.name, name))
+    label = recording.label if recording.label_kind == "class" else None
+    starts, log_rms = _amplitude(recording.select(units) if units else recording)
+    trials = next((recording.data[key].values for key in ("trial", "block") if key in recording.data), None)
+    return Facts(
+        length=len(recording.valid),
+        rate=recording.rate,
+        label=str(label) if isinstance(label, str | float) else None,
+        trials=trials,
+        checksum=recording.data.attrs[CHECKSUM],
+        starts=starts,
+        log_rms=log_rms,
+    )
 
 
 def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
@@ -65,29 +97,23 @@ def _longest(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
     return list(zip([*a, *[""] * (n - len(a))], [*b, *[""] * (n - len(b))], strict=True))
 
 
-def make_folds(dataset: Dataset, recordings: Mapping[str, Recording]) -> list[Fold]:
+def make_folds(dataset: Dataset, facts: Mapping[str, Facts]) -> list[Fold]:
     """Return the dataset's folds."""
     by, n_folds = dataset.split.by, dataset.n_folds
     if by == "time":
-        rate = next(iter(recordings.values())).rate
-        lengths = {name: r.signal.shape[0] for name, r in recordings.items()}
+        rate = next(iter(facts.values())).rate
+        lengths = {name: fact.length for name, fact in facts.items()}
         return splits.by_time(lengths, n_folds, round(dataset.split.gap_s * rate))
     if by == "trial":
-        return splits.by_trial({name: _trials(r) for name, r in recordings.items()}, n_folds)
+        return splits.by_trial({name: _trials(name, fact) for name, fact in facts.items()}, n_folds)
     groups = {entry.name: group_of(entry, by) for entry in dataset.recordings}
-    return splits.by_group(groups, n_folds, _strata(recordings))
+    return splits.by_group(groups, n_folds, {name: fact.label or "" for name, fact in facts.items()})
 
 
-def _trials(recording: Recording) -> np.ndarray:
-    for key in ("trial", "block"):
-        if key in recording.data:
-            return recording.data[key].values
-    raise ValueError(f"{recording.name} has no trial numbers; set reader.trial_key or split by something else")
-
-
-def _strata(recordings: Mapping[str, Recording]) -> dict[str, str] | None:
-    labels = {name: r.label for name, r in recordings.items() if r.label_kind == "class"}
-    return {n: str(v) for n, v in labels.items() if np.ndim(v) == 0} if labels else None  # type: ignore[arg-type]
+def _trials(name: str, fact: Facts) -> np.ndarray:
+    if fact.trials is None:
+        raise ValueError(f"{name} has no trial numbers; set reader.trial_key or split by something else")
+    return fact.trials
 
 
 def _amplitude(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
@@ -99,31 +125,26 @@ def _amplitude(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.log(np.sqrt((blocks.astype(np.float64) ** 2).mean(axis=1)) + 1e-12)
 
 
-def _with_shift(fold: Fold, recordings: Mapping[str, Recording], amplitude: Mapping[str, Any]) -> Fold:
+def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
     """Add how far the fold's test part lies from its training part, within each class of the label."""
     sides: dict[str, dict[str, list[np.ndarray]]] = {"train": {}, "test": {}}
     for side, wanted in (("train", fold.train), ("test", fold.test)):
         for part in wanted:
-            starts, rows = amplitude[part.recording]
-            inside = (starts >= (part.start or 0)) & (starts < (part.stop or np.inf))
-            label = recordings[part.recording].label
-            key = str(label) if isinstance(label, str) else ""
-            sides[side].setdefault(key, []).append(rows[inside])
+            fact = facts[part.recording]
+            inside = (fact.starts >= (part.start or 0)) & (fact.starts < (part.stop or np.inf))
+            sides[side].setdefault(fact.label or "", []).append(fact.log_rms[inside])
     both = sorted(set(sides["train"]) & set(sides["test"]))
-    found = [
-        splits.shift(np.concatenate(sides["train"][key]), np.concatenate(sides["test"][key])) for key in both
-    ]
+    rows = [(np.concatenate(sides["train"][key]), np.concatenate(sides["test"][key])) for key in both]
+    found = [splits.shift(train, test)["value"] for train, test in rows if len(train) and len(test)]
     if not found:
         return fold
-    value = float(np.median([one["value"] for one in found]))
-    limit = splits.SHIFT_LIMIT
+    value, limit = float(np.median(found)), splits.SHIFT_LIMIT
     text = (
         f"the amplitudes of the test part lie {value:.1f} training spreads away (limit {limit:g}): "
         "the test part was recorded under other conditions"
     )
     flag = value > limit
-    shift = {"value": value, "limit": limit, "flag": flag, "text": text if flag else ""}
-    return Fold(fold.fold, fold.train, fold.test, shift)
+    return replace(fold, shift={"value": value, "limit": limit, "flag": flag, "text": text if flag else ""})
 
 
 def load_parts(dataset: Dataset, content: Mapping[str, Any], fold: int, side: str) -> list[Recording]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from rheobase import layout
 from rheobase.config import Dataset, ModelEntry
@@ -175,7 +174,7 @@ def load_fitted(folder: Path) -> Fitted:
         raise CorruptFile(weights, str(error)) from error
     run = read_json(folder / "run.json")
     return Fitted(
-        arrays=xr.Dataset(stored.drop_vars(list(history))),
+        arrays=stored.drop_vars(list(history)),
         weights=tensors,
         metrics=run["metrics"],
         history={str(n).partition("/")[2]: v.values.tolist() for n, v in history.items()},

@@ -119,6 +119,7 @@ def family_module(family: str) -> str:
     return FAMILIES[family].target.partition(":")[0]
 
 
+@functools.cache
 def code_hash(*modules: str) -> str:
     """Return a hash of the code of modules and of all that they import from this package.
 
@@ -136,6 +137,7 @@ def code_hash(*modules: str) -> str:
     return hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()[:16]
 
 
+@functools.cache
 def _module_path(name: str) -> Path | None:
     parts = name.split(".")[1:]
     for path in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts, "__init__.py")):
@@ -153,7 +155,7 @@ def _read_module(path: Path) -> tuple[str, list[str]]:
             imported += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names if alias.name.startswith("rheobase")]
-    siblings = [p for p in path.parent.glob("*") if p.suffix in (".html", ".css", ".js")]
+    siblings = [p for p in path.parent.rglob("*") if p.suffix in (".html", ".css", ".js")]
     text = ast.dump(tree) + "".join(p.read_text(encoding="utf-8") for p in sorted(siblings))
     return hashlib.sha256(text.encode()).hexdigest(), imported
 

@@ -53,7 +53,7 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
     from rheobase.preprocess.quality import compare
 
     names = [e.name for e in dataset.recordings]
-    recordings = {n: Recording.load(p) for n in names if (p := layout.recording_path(dataset.name, n)).is_file()}
+    paths = [p for n in names if (p := layout.recording_path(dataset.name, n)).is_file()]
     qc = {n: read_json(p) for n in names if (p := layout.qc_path(dataset.name, n)).is_file()}
     splits = layout.splits_path(dataset.name)
     metrics = {m: layout.model_dir(dataset.name, m) / "metrics.json" for m in told["models"]}
@@ -63,14 +63,14 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
         modality=dataset.modality,
         config=dataset.raw,
         models=told["models"],
-        recordings=[_about(r) for r in recordings.values()],
+        recordings=[_about(Recording.load(p)) for p in paths],
         qc=qc,
         group_flags=compare(qc),
         splits=read_json(splits) if splits.is_file() else {},
         scores={model: read_json(path) for model, path in metrics.items() if path.is_file()},
         runs={model: list(_runs(dataset, model, told)) for model in told["models"]},
         drawings={model: _drawings(dataset, model, told) for model in told["models"]},
-        truth=compare_with_truth(dataset.source, recordings, layout.source_dir(dataset.name)),
+        truth=compare_with_truth(dataset.source, paths, layout.source_dir(dataset.name)),
         provenance={**{k: v for k, v in known.items() if k not in ("config", "outputs", "dataset")},
                     "config_text": config_text},
         errors=list(errors(dataset, told)),

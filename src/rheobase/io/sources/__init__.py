@@ -1,13 +1,14 @@
 """Where the files of a dataset come from, and how they are brought to their place.
 
-``local_path`` is called while Snakemake plans, once a recording: nothing heavy is imported here, and
-each kind of source is imported only by the job that fetches from it.
+``local_path`` is called while Snakemake plans, once a recording: nothing heavy is imported here,
+and each kind of source is imported only by the job that fetches from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rheobase.config.entries import Entry
@@ -27,40 +28,36 @@ def fetch(
     """Bring the file of every entry to its ``local_path`` and return the paths, in order.
 
     Each file appears whole or not at all. What a later run can use again (archives) is kept in
-    ``download_dir``. Raises ``ValueError`` or ``FileNotFoundError`` with one sentence that names the
-    file and the remedy.
+    ``download_dir``. Raises ``ValueError`` or ``FileNotFoundError`` with one sentence that names
+    the file and the remedy.
     """
     paths = [
         local_path(source, dataset=dataset, entry=entry, data_dir=data_dir) for entry in entries
     ]
-    match source["kind"]:
-        case "path":
-            _check_there(paths)
-        case "package":
-            from rheobase.io.sources import package
-
-            package.bring(source, entries, paths, download_dir=download_dir)
-        case "url":
-            from rheobase.io.sources import url
-
-            url.bring(source, entries, paths, download_dir=download_dir)
-        case "nilearn":
-            from rheobase.io.sources import brain_images
-
-            brain_images.bring(source, entries, paths, download_dir=download_dir)
-        case "openneuro" | "dandi":
-            from rheobase.io.sources import programs
-
-            programs.bring(source, entries, paths, download_dir=download_dir)
-        case "wfdb":
-            from rheobase.io.sources import physionet
-
-            physionet.bring(source, entries, paths, download_dir=download_dir)
-        case "synthetic":
-            from rheobase.io.sources import planted
-
-            planted.bring(source, entries, paths)
+    if source["kind"] == "path":
+        _check_there(paths)
+    else:
+        _module(source["kind"]).bring(source, entries, paths, download_dir=download_dir)
     return paths
+
+
+def _module(kind: str) -> ModuleType:
+    match kind:
+        case "package":
+            from rheobase.io.sources import package as module
+        case "url":
+            from rheobase.io.sources import url as module
+        case "nilearn":
+            from rheobase.io.sources import brain_images as module
+        case "openneuro" | "dandi":
+            from rheobase.io.sources import programs as module
+        case "wfdb":
+            from rheobase.io.sources import physionet as module
+        case "synthetic":
+            from rheobase.io.sources import planted as module
+        case _:
+            raise ValueError(f"source.kind {kind!r} is unknown")
+    return module
 
 
 def _check_there(paths: Sequence[Path]) -> None:

@@ -23,7 +23,11 @@ def take_members(archive: Path, wanted: Mapping[str, Path]) -> None:
         inside(name)
     wanted = {posixpath.normpath(name): path for name, path in wanted.items()}
     try:
-        there = _from_zip(archive, wanted) if zipfile.is_zipfile(archive) else _from_tar(archive, wanted)
+        there = (
+            _from_zip(archive, wanted)
+            if zipfile.is_zipfile(archive)
+            else _from_tar(archive, wanted)
+        )
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise ValueError(f"{archive} cannot be read ({error}); delete it and run again") from error
     missing = [name for name in wanted if name not in there]

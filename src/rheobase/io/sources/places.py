@@ -12,14 +12,12 @@ from rheobase import layout
 from rheobase.config.entries import Entry, fill
 
 
-def local_path(
-    source: Mapping[str, Any], *, dataset: str, entry: Entry, data_dir: Path
-) -> Path:
+def local_path(source: Mapping[str, Any], *, dataset: str, entry: Entry, data_dir: Path) -> Path:
     """Return the path of a recording's file (or folder); it need not exist yet.
 
     The user's own file for kind ``path``, else a file in ``layout.source_dir(dataset)``. A WFDB
-    record is told by its header, ``.hea``. Raises ``ValueError`` naming an unknown placeholder, or a
-    path that leads out of the folder.
+    record is told by its header, ``.hea``. Raises ``ValueError`` naming an unknown placeholder, or
+    a path that leads out of the folder.
     """
     folder = layout.source_dir(dataset)
     match source["kind"]:

@@ -16,7 +16,13 @@ from rheobase.storage import atomic
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def bring(source: Mapping[str, Any], entries: Sequence[Entry], paths: Sequence[Path]) -> None:
+def bring(
+    source: Mapping[str, Any],
+    entries: Sequence[Entry],
+    paths: Sequence[Path],
+    *,
+    download_dir: Path,
+) -> None:
     """Generate every recording; the truth goes to ``<recording>.truth.npz`` beside it."""
     for index, (entry, path) in enumerate(zip(entries, paths, strict=True)):
         signals, truth = generate(source, index=index, entry=entry, total=len(entries))

@@ -22,6 +22,8 @@ def bring(
     download_dir: Path,
 ) -> None:
     """Download the entries' files; an archive is kept in ``download_dir`` and used again."""
+    if source.get("archive") and "path" not in source:
+        raise ValueError(f"{source['url']} is an archive; name the file inside it in source.path")
     members: dict[Path, dict[str, Path]] = {}
     for entry, path in zip(entries, paths, strict=True):
         url, name = fill(source["url"], entry), name_of_url(source["url"], entry)
@@ -45,8 +47,6 @@ def bring(
 
 
 def _checksum(source: Mapping[str, Any], entry: Entry, url: str) -> str:
-    if source.get("archive") and "path" not in source:
-        raise ValueError(f"{url} is an archive; name the file inside it in source.path")
     if entry.sha256:
         return entry.sha256.lower()
     if "sha256" not in source:

@@ -32,10 +32,9 @@ def generate(
     """
     params = _checked(source)
     seed = int(source.get("seed", 0))
-    made = _module(source).recording(
+    return _module(source).recording(
         _simulate, params, seed=seed, index=index, total=total, entry=entry
     )
-    return made
 
 
 def rate(source: Mapping[str, Any]) -> float:
@@ -46,24 +45,21 @@ def rate(source: Mapping[str, Any]) -> float:
 def _module(source: Mapping[str, Any]) -> ModuleType:
     match source["generator"]:
         case "fmri":
-            from rheobase.io.synthetic import fmri
-
-            return fmri
+            from rheobase.io.synthetic import fmri as module
         case "calcium":
-            from rheobase.io.synthetic import calcium
-
-            return calcium
+            from rheobase.io.synthetic import calcium as module
         case "emg":
-            from rheobase.io.synthetic import emg
-
-            return emg
+            from rheobase.io.synthetic import emg as module
         case other:
             raise ValueError(f"source.generator is {other!r}; it must be fmri, calcium or emg")
+    return module
 
 
 def _checked(source: Mapping[str, Any]) -> dict[str, Any]:
     module, params = _module(source), dict(source.get("params", {}))
-    known = [name for name in inspect.signature(module.simulate).parameters if name not in module.SET]
+    known = [
+        name for name in inspect.signature(module.simulate).parameters if name not in module.SET
+    ]
     known += module.OWN
     unknown = sorted(set(params) - set(known))
     if unknown:

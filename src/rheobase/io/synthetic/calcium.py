@@ -79,21 +79,24 @@ def simulate(
         fired = _bursts(rng, members, active, loadings[animal], preset[2])
         fired += rng.poisson(0.03 / RATE_HZ, fired.shape)
         noise = rng.normal(size=fired.shape)
-        shifts = rng.integers(frames, size=neurons)
         if level == "null":
-            rows = (np.arange(frames)[:, None] - shifts) % frames
-            fired = np.take_along_axis(fired, rows, axis=0)
+            fired = _shifted(rng, fired)
         spikes[animal] = fired
         fluorescence[animal] = _fluorescence(fired, amplitudes, noise, preset[0])
     return CalciumAnimals(fluorescence, spikes, members, active, loadings, amplitudes)
 
 
+def _shifted(rng: np.random.Generator, fired: np.ndarray) -> np.ndarray:
+    """Return every neuron's spikes moved in a circle by an amount of its own."""
+    frames, neurons = fired.shape
+    rows = (np.arange(frames)[:, None] - rng.integers(frames, size=neurons)) % frames
+    return np.take_along_axis(fired, rows, axis=0)
+
+
 def _preset(level: str, given: tuple[float | None, ...]) -> tuple[float, ...]:
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; it must be {', '.join(LEVELS)}")
-    return tuple(
-        a if b is None else float(b) for a, b in zip(LEVELS[level], given, strict=True)
-    )
+    return tuple(a if b is None else float(b) for a, b in zip(LEVELS[level], given, strict=True))
 
 
 def _check(neurons: int, motifs: int, duration_s: float) -> None:

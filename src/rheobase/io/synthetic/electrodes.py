@@ -12,6 +12,7 @@ import numpy as np
 from rheobase.io.synthetic.muscles import Pool
 
 FAULTS = ("pops", "dead", "clipped", "detached", "gap")
+FARTHEST = 2
 HARMONICS = ((1, 1.0), (3, 0.3), (5, 0.1))
 
 
@@ -22,39 +23,42 @@ def gains(channels: int, muscles: int, kappa: float, shift: float) -> np.ndarray
     return np.exp(-(apart**2) / (2 * kappa**2))
 
 
-def add_muscle(
+def action_potentials(
     rng: np.random.Generator,
-    out: np.ndarray,
     spikes: Sequence[np.ndarray],
     units: Pool,
     *,
     before: np.ndarray,
     after: np.ndarray,
     change: int,
+    length: int,
     rate: float,
-) -> None:
-    """Add a muscle's action potentials to ``out`` (time, channel) in place.
+) -> np.ndarray:
+    """Return what a muscle's motor units give at the electrodes, (time, channel).
 
-    ``before`` and ``after`` are its gains (channel,) up to and from sample ``change``.
+    ``before`` and ``after`` are the muscle's gains (channel,) for spikes up to and from sample
+    ``change``.
     """
-    length, channels = out.shape
-    reach = int(round(0.012 * rate))
+    channels, reach = len(before), int(round(0.012 * rate))
+    margin = reach + FARTHEST
     time = np.arange(-reach, reach + 1) / rate
+    out = np.zeros((length + 2 * margin, channels))
     for samples, twitch in zip(spikes, units.twitch, strict=True):
         width = rng.uniform(1.4e-3, 2.6e-3)
         depth = rng.uniform(0, 1.5)
         height = 40 * np.sqrt(twitch) * rng.lognormal(0, 0.3) / (1 + depth**2)
         spread = rng.lognormal(0, 0.15, channels)
-        delays = rng.integers(-2, 3, channels)
+        delays = rng.integers(-FARTHEST, FARTHEST + 1, channels)
         wave = height * (1 - (time / width) ** 2) * np.exp(-(time**2) / (2 * width**2))
-        padded = np.zeros(length + 2 * (reach + 2))
-        for tap, value in enumerate(wave):
-            np.add.at(padded, samples + tap + 2, value)
-        for channel in range(channels):
-            start = reach + 2 - delays[channel]
-            delayed = padded[start : start + length]
-            out[:change, channel] += spread[channel] * before[channel] * delayed[:change]
-            out[change:, channel] += spread[channel] * after[channel] * delayed[change:]
+        kernel = np.zeros((2 * margin + 1, channels))
+        for channel, start in enumerate(FARTHEST + delays):
+            kernel[start : start + len(wave), channel] = spread[channel] * wave
+        early = np.searchsorted(samples, change)
+        # A unit never fires twice in one sample, so that each row occurs once and += is a sum.
+        for tap, values in enumerate(kernel):
+            out[samples[:early] + tap] += values * before
+            out[samples[early:] + tap] += values * after
+    return out[margin : margin + length]
 
 
 def mains(
@@ -75,9 +79,8 @@ def motion(rng: np.random.Generator, length: int, channels: int, *, rate: float)
     """Return noise below 15 Hz of 30 uV RMS."""
     from scipy.signal import butter, sosfilt
 
-    noise = sosfilt(
-        butter(2, 15, fs=rate, output="sos"), rng.normal(size=(length, channels)), axis=0
-    )
+    sos = butter(2, 15, fs=rate, output="sos")
+    noise = np.asarray(sosfilt(sos, rng.normal(size=(length, channels)), axis=0))
     return 30 * noise / noise.std(axis=0)
 
 

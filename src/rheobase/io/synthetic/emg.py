@@ -68,9 +68,9 @@ def simulate(
 ) -> EmgSession:
     """Return a session of ``gestures`` times ``repetitions`` contractions.
 
-    ``difficulty`` scales crosstalk, variability and noise. Electrodes are displaced by ``shift_rad``
-    from repetition ``shift_from`` on. ``faults`` names what is planted: pops, dead, clipped,
-    detached, gap.
+    ``difficulty`` scales crosstalk, variability and noise. Electrodes are displaced by
+    ``shift_rad`` from repetition ``shift_from`` on. ``faults`` names what is planted: pops, dead,
+    clipped, detached, gap.
     """
     _check(rate_hz, channels, faults, rest_s)
     rng = np.random.default_rng(seed)
@@ -81,25 +81,39 @@ def simulate(
         rest_s=rest_s, difficulty=difficulty,
     )  # fmt: skip
     kappa = 0.45 * min(difficulty, 1.6)
-    mixing = electrodes.gains(channels, muscle_count, kappa, 0.0)
-    moved = electrodes.gains(channels, muscle_count, kappa, shift_rad)
-    change = int(np.searchsorted(when.repetition, shift_from))
-    clean = np.zeros((len(when.stimulus), channels))
-    pool = muscles.pool(units)
-    spikes: dict[tuple[int, int], np.ndarray] = {}
-    for muscle in range(muscle_count):
-        fired = muscles.fire(rng, when.excitation[:, muscle], pool, rate=rate_hz)
-        spikes.update({(muscle, unit): samples for unit, samples in enumerate(fired)})
-        electrodes.add_muscle(
-            rng, clean, fired, pool, before=mixing[muscle], after=moved[muscle], change=change,
-            rate=rate_hz,
-        )  # fmt: skip
+    mixing, moved = (
+        electrodes.gains(channels, muscle_count, kappa, shift) for shift in (0.0, shift_rad)
+    )
+    clean, spikes = _recruit(rng, when, muscles.pool(units), mixing, moved, shift_from, rate_hz)
     signal = clean + (_noise(rng, clean.shape, difficulty, line_hz, rate_hz) if contaminate else 0)
     planted = electrodes.spoil(rng, signal, faults, line_hz=line_hz, rate=rate_hz)
     return EmgSession(
         signal, clean, when.stimulus, when.restimulus, when.repetition, when.excitation, spikes,
         coefficients, patterns, mixing, tuple(planted),
     )  # fmt: skip
+
+
+def _recruit(
+    rng: np.random.Generator,
+    when: muscles.Timeline,
+    pool: muscles.Pool,
+    mixing: np.ndarray,
+    moved: np.ndarray,
+    shift_from: int,
+    rate_hz: float,
+) -> tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]:
+    """Return what the electrodes pick up, (time, channel), and the spikes behind it."""
+    change = int(np.searchsorted(when.repetition, shift_from))
+    clean = np.zeros((len(when.stimulus), mixing.shape[1]))
+    spikes: dict[tuple[int, int], np.ndarray] = {}
+    for muscle in range(len(mixing)):
+        fired = muscles.fire(rng, when.excitation[:, muscle], pool, rate=rate_hz)
+        spikes.update({(muscle, unit): samples for unit, samples in enumerate(fired)})
+        clean += electrodes.action_potentials(
+            rng, fired, pool, before=mixing[muscle], after=moved[muscle], change=change,
+            length=len(clean), rate=rate_hz,
+        )  # fmt: skip
+    return clean, spikes
 
 
 def _noise(
@@ -121,9 +135,7 @@ def _check(rate_hz: float, channels: int, faults: Sequence[str], rest_s: float) 
         raise ValueError(f"rest_s {rest_s} is too short: late movements need 0.5 s or more")
     unknown = [fault for fault in faults if fault not in electrodes.FAULTS]
     if unknown:
-        raise ValueError(
-            f"faults has {unknown[0]!r}; it may hold {', '.join(electrodes.FAULTS)}"
-        )
+        raise ValueError(f"faults has {unknown[0]!r}; it may hold {', '.join(electrodes.FAULTS)}")
     if len(set(faults) - {"pops"}) > channels:
         raise ValueError(f"{len(faults)} faults need as many channels; there are {channels}")
 

@@ -72,18 +72,29 @@ def simulate(
     kinds = np.arange(runs) % 2 if classes is None else np.asarray(classes, int)
     member = np.repeat(np.arange(communities), regions // communities)
     series, paths = [], []
-    for kind in kinds:
+    for kind in kinds.tolist():
         length = samples + len(response) + BURN_IN
         path = _path(rng, length, states, 1 - tr_s / dwell[kind], _step(difference, kind))
-        phi = np.exp(-tr_s / 3)
-        network = np.einsum("tij,tj->ti", roots[kind][path], _ar1(rng, length, communities, phi))
-        private = np.sqrt(1 - loadings**2) * _ar1(rng, length, regions, phi)
+        phi = float(np.exp(-tr_s / 3))
+        activity = _activity(rng, roots[kind][path], loadings, member, phi)
         noise = rng.normal(0, 1 / snr, (samples, regions))
-        series.append(_measure(loadings * network[:, member] + private, response, noise))
+        series.append(_measure(activity, response, noise))
         paths.append(path[len(response) : len(response) + samples])
-    return BoldRuns(
-        np.stack(series), kinds, member, np.stack(paths), covariances, loadings, peaks
-    )
+    return BoldRuns(np.stack(series), kinds, member, np.stack(paths), covariances, loadings, peaks)
+
+
+def _activity(
+    rng: np.random.Generator,
+    roots: np.ndarray,
+    loadings: np.ndarray,
+    member: np.ndarray,
+    phi: float,
+) -> np.ndarray:
+    """Return neural activity, (time, region); ``roots`` is (time, community, community)."""
+    sources = _ar1(rng, len(roots), roots.shape[1], phi)
+    network = np.einsum("tij,tj->ti", roots, sources)
+    private = _ar1(rng, len(roots), len(member), phi)
+    return loadings * network[:, member] + np.sqrt(1 - loadings**2) * private
 
 
 def _check(
@@ -130,11 +141,15 @@ def _repair(matrix: np.ndarray) -> np.ndarray:
 
 def _response(peaks: np.ndarray, tr_s: float) -> np.ndarray:
     """Return haemodynamic responses, (time, region), 0 to 32 s."""
-    from scipy.stats import gamma
-
     time = np.arange(0, 32 + 1e-9, tr_s)[:, None]
-    shape = gamma.pdf(time, peaks) - gamma.pdf(time, 16) / 6
+    shape = _gamma_density(time, peaks) - _gamma_density(time, np.array(16.0)) / 6
     return shape / np.abs(shape).sum(axis=0)
+
+
+def _gamma_density(time: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    from scipy.special import gammaln, xlogy
+
+    return np.exp(xlogy(shape - 1, time) - time - gammaln(shape))
 
 
 def _step(difference: str, kind: int) -> int | None:
@@ -158,7 +173,7 @@ def _ar1(rng: np.random.Generator, length: int, width: int, phi: float) -> np.nd
 
     drive = rng.normal(size=(length, width))
     drive[1:] *= np.sqrt(1 - phi**2)
-    return lfilter([1.0], [1.0, -phi], drive, axis=0)
+    return np.asarray(lfilter([1.0], [1.0, -phi], drive, axis=0))
 
 
 def _measure(activity: np.ndarray, response: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -186,8 +201,8 @@ def recording(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the arrays of one run and its truth.
 
-    The run's class is the place of its entity or label ``group`` among ``params["groups"]``, sorted,
-    and ``index % 2`` where it has none.
+    The run's class is the place of its entity or label ``group`` among ``params["groups"]``,
+    sorted, and ``index % 2`` where it has none.
     """
     kind = _class(params.get("groups"), {**entry.labels, **entry.entities}.get("group"), index)
     params = {key: value for key, value in params.items() if key != "groups"}

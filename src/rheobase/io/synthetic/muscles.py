@@ -68,11 +68,7 @@ def timeline(
         asked = rest_s + trial * (hold_s + rest_s)
         start = asked + rng.uniform(0.15, 0.45)
         stop = asked + hold_s + rng.uniform(0, 0.25)
-        level = rng.uniform(0.2, 0.5)
-        skill = rng.normal(size=coefficients.shape[1])
-        share = coefficients[gesture] * np.exp(0.15 * difficulty * skill)
-        drive = level * (share @ mixing) / largest
-        drive = drive * np.exp(0.2 * difficulty * rng.normal(size=muscles))
+        drive = _drive(rng, coefficients[gesture], mixing, difficulty) / largest
         shape = np.clip(np.minimum((time - start) / RAMP_S, (stop - time) / RAMP_S), 0, 1)
         excitation += shape[:, None] * drive
         stimulus[(time >= asked) & (time < asked + hold_s)] = gesture + 1
@@ -84,15 +80,24 @@ def timeline(
     return Timeline(excitation, stimulus, restimulus, repetition.astype(np.int64))
 
 
+def _drive(
+    rng: np.random.Generator, share: np.ndarray, mixing: np.ndarray, difficulty: float
+) -> np.ndarray:
+    """Return how strongly each muscle is driven in one contraction, (muscle,)."""
+    level = rng.uniform(0.2, 0.5)
+    skill = rng.normal(size=len(share))
+    drive = level * ((share * np.exp(0.15 * difficulty * skill)) @ mixing)
+    return drive * np.exp(0.2 * difficulty * rng.normal(size=mixing.shape[1]))
+
+
 def _slow_noise(
     rng: np.random.Generator, length: int, width: int, edge_hz: float, rate: float
 ) -> np.ndarray:
     """Return low-passed noise of unit standard deviation, (time, series)."""
     from scipy.signal import butter, sosfilt
 
-    noise = sosfilt(
-        butter(2, edge_hz, fs=rate, output="sos"), rng.normal(size=(length, width)), axis=0
-    )
+    sos = butter(2, edge_hz, fs=rate, output="sos")
+    noise = np.asarray(sosfilt(sos, rng.normal(size=(length, width)), axis=0))
     return noise / noise.std(axis=0)
 
 
@@ -122,11 +127,10 @@ def fire(
     """Return the spike samples of each unit of one muscle; ``excitation`` is (time,)."""
     largest = units.threshold[-1] + (units.peak_hz[-1] - SLOWEST_HZ)
     drive = excitation * largest
-    awake = np.flatnonzero(drive >= units.threshold[0])
-    drive = drive[awake]
     spikes = []
     for threshold, peak in zip(units.threshold, units.peak_hz, strict=True):
-        speed = np.where(drive >= threshold, np.minimum(peak, SLOWEST_HZ + drive - threshold), 0)
+        awake = np.flatnonzero(drive >= threshold)
+        speed = np.minimum(peak, SLOWEST_HZ + drive[awake] - threshold)
         passed = np.cumsum(speed) / rate
         wanted = int(1.25 * (passed[-1] if len(passed) else 0)) + 20
         intervals = np.clip(rng.normal(1, 0.2, wanted), 0.4, 1.6)

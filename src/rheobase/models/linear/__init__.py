@@ -61,9 +61,7 @@ class Linear:
         train = in_order(train)
         mean, scale = scaler(train)
         forecasts = [
-            forecast.fit(
-                train, mean, scale, horizon=h, order=self.order, penalties=self.penalties
-            )
+            forecast.fit(train, mean, scale, horizon=h, order=self.order, penalties=self.penalties)
             for h in self.horizons
         ]
         static = connectivity.fit(train)
@@ -175,19 +173,21 @@ def _positive(name: str, values: Sequence[float]) -> None:
 
 def _drift(value: float, rivals: dict[str, float]) -> str:
     return (
-        "the test part's mean lies away from the training mean, which flatters R2: about its own "
-        f"mean it is {value:.2f} (persistence {rivals['persistence']:.2f}, AR(1) {rivals['ar1']:.2f})"
+        "test recordings lie away from the training mean, which flatters R2: about their own means "
+        f"it is {value:.2f} (persistence {rivals['persistence']:.2f}, "
+        f"AR(1) {rivals['ar1']:.2f})"
     )
 
 
 def _identification_score(found: connectivity.Identification) -> Score:
+    few = "; so few people that no result could reach p < 0.05" if found.people < 4 else ""
     return Score(
         "identification_accuracy", found.accuracy,
         {"lag1_autocorrelation": found.autocorrelation, "connectivity_uncentred": found.uncentred},
         chance=1 / found.people, p_value=found.p_value,
         note=(
             f"{found.people} people, between {found.between}: {found.there:.2f} forward, "
-            f"{found.back:.2f} back"
+            f"{found.back:.2f} back{few}"
         ),
     )  # fmt: skip
 

@@ -49,10 +49,7 @@ def logistic_path(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    basis = None
-    if x.shape[1] > len(x):
-        left, size, basis = np.linalg.svd(x, full_matrices=False)
-        x = left * size
+    x, basis = _in_span(x)
     model = LogisticRegression(max_iter=500, tol=1e-4, warm_start=True)
     for c in cs:
         with warnings.catch_warnings():
@@ -62,11 +59,19 @@ def logistic_path(
         bias = np.full(len(classes), -np.inf)
         known = np.searchsorted(classes, model.classes_)
         if len(known) == 2:
-            weights[:, known] = np.stack([np.zeros_like(model.coef_[0]), model.coef_[0]], axis=1)
-            bias[known] = [0, model.intercept_[0]]
+            weights[:, known[1]] = model.coef_[0]
+            bias[known] = [0, np.asarray(model.intercept_)[0]]
         else:
             weights[:, known], bias[known] = model.coef_.T, model.intercept_
         yield (weights if basis is None else basis.T @ weights), bias
+
+
+def _in_span(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return x in the basis of its own rows, and that basis, where features outnumber examples."""
+    if x.shape[1] <= len(x):
+        return x, None
+    left, size, basis = np.linalg.svd(x, full_matrices=False)
+    return left * size, basis
 
 
 def folds(examples: Examples, *, gap: int, stratify: bool) -> list[Fold]:
@@ -134,10 +139,7 @@ def ridge_errors(
 
 
 def ridge_path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> Iterator[Affine]:
-    """Yield ridge weights (feature, 1) and bias (1,), found in the span of the examples if fewer."""
-    basis = None
-    if x.shape[1] > len(x):
-        left, size, basis = np.linalg.svd(x, full_matrices=False)
-        x = left * size
+    """Yield ridge weights (feature, 1) and bias (1,), in the span of the examples if fewer."""
+    x, basis = _in_span(x)
     for weights, bias in rivals.ridge_path(rivals.Gram.of(x, y[:, None]), penalties):
         yield (weights if basis is None else basis.T @ weights), bias

@@ -37,8 +37,8 @@ class Connectivity:
 def shrunk(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Return shrunk correlation, partial correlation (unit, unit) and the shrinkage in [0, 1].
 
-    ``(1 - s) R + s I`` with Ledoit and Wolf's s (J. Multivar. Anal. 2004) of the standardised signal
-    (time, unit).
+    ``(1 - s) R + s I`` with the s of Ledoit and Wolf (J. Multivar. Anal. 2004) for the standardised
+    signal (time, unit).
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
@@ -96,7 +96,9 @@ def loglik(test: Sequence[Recording], matrix: np.ndarray) -> tuple[float, float]
     signals = [own_standard(segments) for segments in by_name(test).values()]
     alone = np.eye(len(matrix))
     ours = [metrics.gaussian_loglik(signal, matrix) for signal in signals]
-    return float(np.mean(ours)), float(np.mean([metrics.gaussian_loglik(s, alone) for s in signals]))
+    return float(np.mean(ours)), float(
+        np.mean([metrics.gaussian_loglik(s, alone) for s in signals])
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def identify(
     ]
     rng = np.random.default_rng([seed, 1])
     orders = [rng.permutation(len(pairs)) for _ in range(draws)]
-    null = np.array([np.mean([_hits(matches[0], o), _hits(matches[1], o.argsort())]) for o in orders])
+    null = np.array(
+        [np.mean([_hits(matches[0], o), _hits(matches[1], o.argsort())]) for o in orders]
+    )
     accuracy = (there + back) / 2
     return Identification(
         accuracy, there, back, float(np.mean(metrics.identification(first, second))),
@@ -177,7 +181,9 @@ def _halves(segments: list[Recording]) -> tuple[list[Recording], list[Recording]
     left = sum(int(s.valid.sum()) for s in segments) // 2
     first, second = [], []
     for segment in segments:
-        cut = int(np.searchsorted(np.cumsum(segment.valid), left, side="left")) + 1 if left > 0 else 0
+        cut = (
+            int(np.searchsorted(np.cumsum(segment.valid), left, side="left")) + 1 if left > 0 else 0
+        )
         for half, start, stop in ((first, 0, cut), (second, cut, None)):
             if segment.valid[start:stop].any():
                 half.append(segment.segment(start, stop))

@@ -61,8 +61,8 @@ def fit(
     classes = np.unique(examples.y)
     if len(classes) < 2:
         raise ValueError(
-            f"{train[0].name}: label {train[0].label_name!r} has the one class {classes[0]!r} in the "
-            "training part; decoding needs two, so change the split or drop the label"
+            f"{train[0].name}: label {train[0].label_name!r} has the one class {str(classes[0])!r} "
+            "in the training part; decoding needs two, so change the split or drop the label"
         )
     if how.features == "windows":
         mean, scale = classify.standard(examples.x)
@@ -89,14 +89,18 @@ def _inner(examples: Examples, how: How, delays: Sequence[int], rate: float, nam
     inner = classify.folds(examples, gap=gap, stratify=how.kind == "class" and not examples.within)
     if not inner:
         raise ValueError(
-            f"{name}: {len(np.unique(examples.recording))} labelled training recordings are too few "
-            "to choose a penalty in inner folds; give at least 3 or drop the label"
+            f"{name}: {len(np.unique(examples.recording))} labelled training recordings are too "
+            "few to choose a penalty in inner folds; give at least 3 or drop the label"
         )
     return inner
 
 
 def _choose_class(
-    train: Sequence[Recording], how: How, classes: np.ndarray, cs: Sequence[float], delays: list[int]
+    train: Sequence[Recording],
+    how: How,
+    classes: np.ndarray,
+    cs: Sequence[float],
+    delays: list[int],
 ) -> tuple[int, float]:
     """Return label delay (at C = 0.01) and then C with the best inner balanced accuracy."""
 
@@ -188,9 +192,7 @@ def _class_note(decoder, examples, classes, draws: int, tested: bool) -> str:
     said = [f"{len(classes)} classes, {len(examples.y)} examples of {units} exchangeable units"]
     unknown = sorted(set(classes.tolist()) - set(decoder.classes.tolist()))
     if unknown:
-        said.append(
-            f"the training part has no {', '.join(unknown)}, so that is always missed"
-        )
+        said.append(f"the training part has no {', '.join(unknown)}, so that is always missed")
     if not tested:
         said.append("nothing could be exchanged, so chance is not tested")
     elif null.smallest_p(examples, draws) > 0.05:
@@ -204,7 +206,9 @@ def _score_value(
     predicted, centre = decoder.output(examples.x), decoder.centre
     value = metrics.r2(examples.y, predicted, centre=centre)
     feature, slope, intercept = decoder.rival
-    column = (examples.x[:, int(feature)] - decoder.mean[int(feature)]) / decoder.scale[int(feature)]
+    column = (examples.x[:, int(feature)] - decoder.mean[int(feature)]) / decoder.scale[
+        int(feature)
+    ]
     spread = null.values_null(examples, predicted, centre=centre, draws=draws, rng=rng)
     own = metrics.r2(examples.y, predicted, centre=float(examples.y.mean()))
     note = f"{len(examples.y)} examples"

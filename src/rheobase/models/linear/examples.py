@@ -1,7 +1,8 @@
 """Labelled examples: what is decoded, from what, and which examples belong together.
 
-Four ways, by modality and label: ``connectivity`` (one example a recording: Fisher-z correlations),
-``windows`` (EMG: log(1 + RMS) of each channel) and ``samples`` (one example a sample).
+Three ways, by modality and label: ``connectivity`` (one example a recording: Fisher-z
+correlations), ``windows`` (EMG: log(1 + RMS) of each channel) and ``samples`` (one example a
+sample).
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def label_of(recording: Recording) -> str | float | np.ndarray:
 def _as_text(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f":
         whole = np.where(np.isfinite(values), values, 0)
-        text = whole.astype(int).astype(str) if np.all(whole == np.rint(whole)) else whole.astype(str)
+        text = (
+            whole.astype(int).astype(str) if np.all(whole == np.rint(whole)) else whole.astype(str)
+        )
         return np.where(np.isfinite(values), text, "")
     text = values.astype(str)
     return np.where(np.isin(text, ["nan", "None", "n/a"]), "", text)
@@ -140,12 +143,18 @@ def _whole(segments: Sequence[Recording]) -> Examples:
     features = metrics.fisher_z(metrics.edges(metrics.correlation(own_standard(segments))))
     name = np.array([first.name])
     return Examples(
-        features[None], np.array([label]), np.array([first.subject]), name, name, False, np.zeros(1, int)
+        features[None],
+        np.array([label]),
+        np.array([first.subject]),
+        name,
+        name,
+        False,
+        np.zeros(1, int),
     )
 
 
 def _runs(recording: Recording) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return each sample's label, its run (a trial, or a stretch of one label), and if it varies."""
+    """Return each sample's label, its run (a trial or a stretch of one label), and if it varies."""
     label = label_of(recording)
     length = len(recording.valid)
     if not isinstance(label, np.ndarray):
@@ -159,7 +168,12 @@ def _runs(recording: Recording) -> tuple[np.ndarray, np.ndarray, bool]:
 
 
 def _build(
-    recording: Recording, x: np.ndarray, y: np.ndarray, run: np.ndarray, at: np.ndarray, within: bool
+    recording: Recording,
+    x: np.ndarray,
+    y: np.ndarray,
+    run: np.ndarray,
+    at: np.ndarray,
+    within: bool,
 ) -> Examples:
     n = len(x)
     start = float(recording.time[0])

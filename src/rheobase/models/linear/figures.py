@@ -1,4 +1,4 @@
-"""Drawings of the linear family; each function's text is the caption or makes it."""
+"""Drawings of the linear family, each with the words that belong to it."""
 
 from __future__ import annotations
 
@@ -102,16 +102,16 @@ def connectivity(learnt: Learnt, unit: str) -> Drawing:
     _network_ticks(axes, networks[order] if len(networks) else networks, unit)
     caption = (
         f"Correlation between {unit}s, the mean over training recordings, each shrunk towards "
-        "independence by Ledoit and Wolf's rule. Orange: the two move together; purple: against each "
-        f"other; white: unrelated. The diagonal is left out; colours end at {limit:.2f}, the 99th "
-        "percentile of magnitude."
-        + (f" {unit.capitalize()}s are ordered by network; blocks on the diagonal are networks that "
-           "hang together." if len(networks) else "")
+        "independence by Ledoit and Wolf's rule. Orange: the two move together; purple: against "
+        f"each other; white: unrelated. The diagonal is left out; colours end at {limit:.2f}, the "
+        "99th percentile of magnitude."
+        + (f" {unit.capitalize()}s are ordered by network; blocks on the diagonal are networks "
+           "that hang together." if len(networks) else "")
     )  # fmt: skip
     mean = float(away.mean()) if len(away) else 0.0
     alt = f"Matrix of {len(names)} by {len(names)} {unit}s; mean correlation {mean:.2f}."
     data = pd.DataFrame(matrix, index=names[order], columns=names[order])
-    data = data.round(5).rename_axis(unit).reset_index()
+    data = data.round(4).rename_axis(unit).reset_index()
     return Drawing(figure, "Static connectivity", caption, alt, data)
 
 
@@ -154,10 +154,10 @@ def confusion(decoder: Decoder, examples: Examples, label: str) -> Drawing:
     axes.set_ylabel(f"true {label}", fontsize=11)
     accuracy = metrics.balanced_accuracy(examples.y, predicted)
     caption = (
-        "Each row is a true class of the test part, each number the share of its examples that were "
-        "decoded as the class below. All on the diagonal would be perfect; the mean of the diagonal "
-        f"over the classes that occur is the balanced accuracy, {accuracy:.2f}. An empty row is a "
-        "class that the test part does not hold."
+        "Each row is a true class of the test part, each number the share of its examples that "
+        "were decoded as the class below. All on the diagonal would be perfect; the mean of the "
+        f"diagonal over the classes that occur is the balanced accuracy, {accuracy:.2f}. An empty "
+        "row is a class that the test part does not hold."
     )
     alt = f"Confusion matrix of {len(classes)} classes; balanced accuracy {accuracy:.2f}."
     data = pd.DataFrame(counts, columns=classes).assign(true=classes)
@@ -183,7 +183,9 @@ def trace(decoder: Decoder, examples: Examples, label: str) -> Drawing:
         axes.set_xlabel("labelled sample of the test part", fontsize=11)
         axes.set_ylabel(label, fontsize=11)
         axes.legend(frameon=False, fontsize=10)
-        reading = "The closer the blue line follows the grey one, the better; dashed: training mean."
+        reading = (
+            "The closer the blue line follows the grey one, the better; dashed: training mean."
+        )
     else:
         axes.plot(data["true"], data["decoded"], "o", color=COLOURS["linear"])
         axes.axline((decoder.centre, decoder.centre), slope=1, color="#666666", linestyle="--")

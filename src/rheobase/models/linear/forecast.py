@@ -7,13 +7,13 @@ horizon on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rheobase import rivals
-from rheobase.models.linear.inputs import dealt, inner_groups, pieces
+from rheobase.models.linear.inputs import by_name, dealt, inner_groups, pieces
 from rheobase.recording import Recording
 from rheobase.rivals import Gram
 
@@ -56,8 +56,8 @@ def fit(
     folds = [(learn, held) for learn, held in folds if learn.n > 1 and held.n > 0]
     if not folds:
         raise ValueError(
-            f"{train[0].name}: {int(total.n)} pairs of samples are too few to choose the penalty of "
-            f"horizon {horizon} in inner folds; give longer recordings or shorten horizons"
+            f"{train[0].name}: {int(total.n)} pairs of samples are too few to choose the penalty "
+            f"of horizon {horizon} in inner folds; give longer recordings or shorten horizons"
         )
     penalty, _ = rivals.choose_penalty(folds, penalties)
     weights, bias = next(rivals.ridge_path(total, [penalty]))
@@ -88,7 +88,7 @@ def _grouped(
 def _blocks(
     train: Sequence[Recording], mean: np.ndarray, scale: np.ndarray, horizon: int, order: int
 ) -> tuple[Gram, list[tuple[Gram, Gram]]]:
-    """Return the same for contiguous blocks; training pairs keep a gap of ``horizon`` from a block."""
+    """Return the same for contiguous blocks, training pairs ``horizon`` samples away from them."""
     parts = list(pieces(train, mean, scale, least=horizon + order))
     ends = np.cumsum([0, *map(len, parts)])
     borders = np.linspace(0, ends[-1], INNER_FOLDS + 1).astype(int)
@@ -121,7 +121,7 @@ class ForecastError:
         return 1 - error / self.about_training_mean
 
     def own_r2(self, error: float) -> float:
-        """Return explained variance about the test part's own means."""
+        """Return explained variance about the own means of each test recording."""
         return 1 - error / self.about_own_mean
 
 
@@ -129,31 +129,42 @@ def evaluate(
     forecast: Forecast, test: Sequence[Recording], mean: np.ndarray, scale: np.ndarray
 ) -> ForecastError:
     """Return the squared errors of the forecast and its rivals on the test part."""
-    lead = forecast.order - 1 + forecast.horizon
-    sums = dict.fromkeys(("model", "persistence", "ar1", "training_mean"), 0.0)
-    count, first, second = 0, np.zeros(len(mean)), np.zeros(len(mean))
-    for whole in pieces(test, mean, scale, least=lead + 1):
-        for start in range(0, len(whole) - lead, rivals.CHUNK):
-            piece = whole[start : start + rivals.CHUNK + lead]
-            truth = piece[lead:]
-            guesses = {
-                "model": forecast.predict(piece),
-                "persistence": rivals.persistence(piece, horizon=forecast.horizon)[
-                    forecast.order - 1 :
-                ],
-                "ar1": forecast.predict_ar1(piece),
-                "training_mean": 0.0,
-            }
+    sums: dict[str, float] = dict.fromkeys(("model", "persistence", "ar1", "training_mean"), 0.0)
+    own = 0.0
+    for segments in by_name(test).values():
+        count, first, second = 0, np.zeros(len(mean)), np.zeros(len(mean))
+        for truth, guesses in _guesses(forecast, segments, mean, scale):
             for name, guess in guesses.items():
                 sums[name] += float(np.sum((truth - guess) ** 2))
             count += len(truth)
             first += truth.sum(axis=0)
             second += np.einsum("tu,tu->u", truth, truth)
-    own = float(np.sum(second - first**2 / count))
+        own += float(np.sum(second - first**2 / max(count, 1)))
     return ForecastError(sums.pop("model"), sums, sums["training_mean"], own)
 
 
-def residual(forecast: Forecast, recording: Recording, mean: np.ndarray, scale: np.ndarray):
+def _guesses(
+    forecast: Forecast, segments: Sequence[Recording], mean: np.ndarray, scale: np.ndarray
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray | float]]]:
+    """Yield, a chunk of time after the other, the truth and what each forecast said of it."""
+    lead, skip = forecast.order - 1 + forecast.horizon, forecast.order - 1
+    for whole in pieces(segments, mean, scale, least=lead + 1):
+        for start in range(0, len(whole) - lead, rivals.CHUNK):
+            piece = whole[start : start + rivals.CHUNK + lead]
+            yield (
+                piece[lead:],
+                {
+                    "model": forecast.predict(piece),
+                    "persistence": rivals.persistence(piece, horizon=forecast.horizon)[skip:],
+                    "ar1": forecast.predict_ar1(piece),
+                    "training_mean": 0.0,
+                },
+            )
+
+
+def residual(
+    forecast: Forecast, recording: Recording, mean: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what the one-step forecast misses (time, unit), in signal units, and where it exists.
 
     Samples without a prediction, the first of each piece, are 0 and marked False in the second

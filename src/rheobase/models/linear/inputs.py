@@ -29,8 +29,8 @@ def check(
     for name, length in longest.items():
         if length < reach:
             raise ValueError(
-                f"{name}: its longest unbroken stretch in the {part} part has {length} samples; the "
-                f"longest horizon needs {reach}, so shorten horizons or leave the recording out"
+                f"{name}: its longest unbroken stretch in the {part} part has {length} samples; "
+                f"the longest horizon needs {reach}, so shorten horizons or leave the recording out"
             )
 
 
@@ -42,15 +42,15 @@ def _check_one(recording: Recording, first: Recording, units: list[str], other: 
         )
     if abs(recording.rate - first.rate) > 1e-6 * first.rate:
         raise ValueError(
-            f"{recording.name} has {recording.rate} samples a {recording.time_unit} but {first.name} "
-            f"has {first.rate}; resample one of them"
+            f"{recording.name} has {recording.rate} samples a {recording.time_unit} but "
+            f"{first.name} has {first.rate}; resample one of them"
         )
     names = recording.unit_names
     if names != units:
         differ = sorted(set(names) ^ set(units)) or ["the order"]
         raise ValueError(
-            f"{recording.name} has {len(names)} {recording.unit_dim}s and {other} has {len(units)}; "
-            f"they differ in {', '.join(differ[:5])}; give both the same {recording.unit_dim}s"
+            f"{recording.name} has {len(names)} {recording.unit_dim}s and {other} has {len(units)}"
+            f"; they differ in {', '.join(differ[:5])}; give both the same {recording.unit_dim}s"
         )
     bad = ~np.isfinite(recording.signal).all(axis=0)
     if bad.any():
@@ -93,7 +93,7 @@ def pieces(
 
 
 def own_standard(recordings: Sequence[Recording]) -> np.ndarray:
-    """Return all valid samples of one recording's segments, standardised by their own mean and SD."""
+    """Return all valid samples of one recording's segments, by their own mean and SD."""
     mean, scale = scaler(recordings)
     return np.concatenate(list(pieces(recordings, mean, scale)))
 

@@ -47,7 +47,12 @@ def _strata(recording: np.ndarray, label: np.ndarray, within: bool) -> list[np.n
 
 
 def values_null(
-    examples: Examples, predicted: np.ndarray, *, centre: float, draws: int, rng: np.random.Generator
+    examples: Examples,
+    predicted: np.ndarray,
+    *,
+    centre: float,
+    draws: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return R2 values, (draws,), of fixed predictions against labels that lost their place.
 

@@ -31,6 +31,13 @@ function draw(id, printing) {
   return Plotly.react(id, spec.data, spec.layout, { displayModeBar: false, responsive: true });
 }
 
+const opened = [];
+addEventListener("beforeprint", () => {
+  for (const item of document.querySelectorAll("details:not([open])")) opened.push(item);
+  opened.forEach((item) => { item.open = true; });
+});
+addEventListener("afterprint", () => opened.splice(0).forEach((item) => { item.open = false; }));
+
 if (specs.size) {
   const drawn = new Set();
   const watcher = new IntersectionObserver((entries) => {

@@ -1,0 +1,177 @@
+"""Folds and seeds gathered, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rheobase.evaluate.aggregate import combine_p, corrected_t, gather, holm, size_ratio, summarise
+from rheobase.evaluate.compare import side_by_side
+
+
+def score(fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=None, higher=True):
+    return {
+        "name": name, "unit": "", "higher_is_better": higher, "fold": fold, "seed": seed, "value": value,
+        "rivals": rivals or {}, "chance": chance, "p_value": p_value, "note": "",
+    }  # fmt: skip
+
+
+def metrics(scores, model="echo"):
+    return {"dataset": "d", "model": model, "family": "reservoir", "scores": scores}
+
+
+def one(scores, **options):
+    return summarise({"echo": metrics(scores)}, **options)["echo"][0]
+
+
+def test_gather_keeps_the_order_of_scores_and_sorts_folds_and_seeds():
+    fits = [
+        metrics([score(f, 0.1, name="skill", seed=s), score(f, 0.2, name="accuracy", seed=s)])
+        for f, s in ((1, 0), (0, 1), (0, 0))
+    ]
+    gathered = gather(fits)["scores"]
+    assert [(s["name"], s["fold"], s["seed"]) for s in gathered] == [
+        ("skill", 0, 0), ("skill", 0, 1), ("skill", 1, 0),
+        ("accuracy", 0, 0), ("accuracy", 0, 1), ("accuracy", 1, 0),
+    ]  # fmt: skip
+    assert gather(list(reversed(fits)))["scores"] == gathered
+
+
+def test_gather_refuses_the_same_fit_twice():
+    with pytest.raises(ValueError, match="fold 0, seed 0 is there twice"):
+        gather([metrics([score(0, 0.1)]), metrics([score(0, 0.2)])])
+
+
+def test_gather_refuses_another_model():
+    with pytest.raises(ValueError, match="one model at a time"):
+        gather([metrics([score(0, 0.1)]), metrics([score(1, 0.2)], model="mae")])
+
+
+def test_gather_refuses_nothing():
+    with pytest.raises(ValueError, match="no fit to gather"):
+        gather([])
+
+
+def test_seeds_are_averaged_within_a_fold_first():
+    found = one([score(0, 0.0, seed=0), score(0, 1.0, seed=1), score(0, 2.0, seed=2), score(1, 5.0)])
+    assert found.fold_values == (1.0, 5.0)
+    assert found.mean == 3.0
+    assert found.seed_spread == pytest.approx(1.0)
+    assert found.seeds == 3
+
+
+def test_one_seed_has_no_spread():
+    assert one([score(0, 0.1), score(1, 0.2)]).seed_spread is None
+
+
+def test_interval_is_that_of_nadeau_and_bengio():
+    interval, p = corrected_t([1.0, 2.0, 3.0, 4.0], 0.5)
+    error = math.sqrt(5 / 3) * math.sqrt(1 / 4 + 1 / 2)
+    assert interval is not None
+    assert interval.low == pytest.approx(2.5 - 3.182446 * error, abs=1e-5)
+    assert interval.high == pytest.approx(2.5 + 3.182446 * error, abs=1e-5)
+    assert p == pytest.approx(0.1115, abs=2e-4)
+
+
+def test_without_splits_the_ratio_is_that_of_plain_folds():
+    assert corrected_t([1.0, 2.0, 3.0, 4.0]) == corrected_t([1.0, 2.0, 3.0, 4.0], 1 / 3)
+
+
+def test_two_folds_give_no_interval():
+    assert corrected_t([1.0, 2.0]) == (None, None)
+
+
+def test_folds_that_agree_exactly_fall_back_to_the_sign_test():
+    interval, p = corrected_t([0.5] * 4)
+    assert (interval.low, interval.high, p) == (0.5, 0.5, 0.125)
+    assert corrected_t([0.0] * 4)[1] == 1.0
+
+
+def test_sizes_come_from_the_splits():
+    splits = {"folds": [{
+        "fold": 0,
+        "train": [{"recording": "a", "start": 0, "stop": 60}],
+        "test": [{"recording": "a", "start": 70, "stop": None}],
+    }]}  # fmt: skip
+    assert size_ratio(splits, {"a": 100}) == pytest.approx(0.5)
+    assert size_ratio({}, {}) is None
+
+
+def test_difference_to_a_rival_is_paired_and_turned_for_errors():
+    folds = [score(k, 0.2 + k, rivals={"last": 0.5 + k}, higher=False) for k in range(3)]
+    best = one(folds).comparisons[0]
+    assert best.difference == pytest.approx(0.3)
+    assert best.rival_mean == pytest.approx(1.5)
+    assert best.p_value == 0.25
+
+
+def test_best_rival_comes_first_and_is_the_headline():
+    folds = [score(k, 0.5, rivals={"weak": 0.1, "strong": 0.4 + 0.01 * k}) for k in range(3)]
+    compared = one(folds).comparisons
+    assert [c.rival for c in compared] == ["strong", "weak"]
+    assert [c.headline for c in compared] == [True, False]
+
+
+def test_a_rival_missing_in_one_fold_is_paired_on_the_others():
+    folds = [score(0, 1.0, rivals={"r": 0.0}), score(1, 2.0, rivals={"r": 0.5}), score(2, 9.0)]
+    best = one(folds).comparisons[0]
+    assert best.rival_folds == (0.0, 0.5, None)
+    assert best.difference == pytest.approx(1.25)
+
+
+def test_undefined_values_are_left_out_and_counted():
+    found = one([score(0, 0.1), score(1, None), score(2, 0.3)])
+    assert (found.folds, found.missing) == ((0, 2), 1)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_p_values_combine_to_twice_their_median():
+    assert combine_p([0.01, 0.02, 0.9]) == pytest.approx(0.04)
+    assert combine_p([0.8, 0.9]) == 1.0
+    assert combine_p([0.03]) == 0.03
+
+
+def test_chance_by_permutation_uses_the_p_values_of_the_fits():
+    chance = one([score(k, 0.9, chance=0.5, p_value=p) for k, p in enumerate((0.01, 0.02, 0.3))]).chance
+    assert (chance.rule, chance.level) == ("permutation", 0.5)
+    assert chance.p_value == pytest.approx(0.04)
+
+
+def test_chance_without_p_values_is_tested_over_folds_one_sided():
+    above = one([score(k, 0.9 + 0.01 * k, chance=0.5) for k in range(4)]).chance
+    below = one([score(k, 0.1 + 0.01 * k, chance=0.5) for k in range(4)]).chance
+    assert above.rule == "t"
+    assert above.p_value < 0.001
+    assert below.p_value > 0.999
+
+
+def test_headline_comparisons_are_corrected_among_themselves():
+    def folds(gain):
+        return [score(k, gain + 0.01 * k, rivals={"r": 0.0, "worse": -1.0}) for k in range(3)]
+
+    alone = summarise({"a": metrics(folds(0.1), "a")})["a"][0].comparisons
+    both = summarise({"a": metrics(folds(0.1), "a"), "b": metrics(folds(0.1), "b")})["a"][0].comparisons
+    assert alone[0].p_holm == alone[0].p_value
+    assert both[0].p_holm == pytest.approx(2 * both[0].p_value)
+    assert both[1].p_holm == pytest.approx(2 * both[1].p_value)
+
+
+def test_models_side_by_side_are_ranked_and_paired():
+    a = metrics([score(k, 0.5 + 0.01 * k) for k in range(3)], "a")
+    b = metrics([score(k, 0.7 + 0.012 * k) for k in range(3)], "b")
+    (shared,) = side_by_side(summarise({"a": a, "b": b}))
+    assert [s.model for s in shared.models] == ["b", "a"]
+    assert shared.duel.difference == pytest.approx(0.202)
+    assert shared.duel.p_holm == shared.duel.p_value
+    assert shared.duel.p_value < 0.001
+
+
+def test_models_without_a_common_fold_are_not_paired():
+    shared = side_by_side(summarise({"a": metrics([score(0, 1.0)], "a"), "b": metrics([score(1, 1.0)], "b")}))
+    assert shared[0].duel is None

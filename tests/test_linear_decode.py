@@ -1,0 +1,168 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rheobase.models.linear import Linear, classify, examples, null
+from rheobase.recording import Recording
+
+SHORT = Linear(permutations=50, horizons=(1,))
+
+
+def recording(signal, name="sub-a", modality="series", rate=10.0, **more):
+    return Recording.build(signal, name=name, modality=modality, sampling_rate_hz=rate, **more)
+
+
+def people(rng, count=6, time=300, **more):
+    """Return recordings of people who each have a connectivity of their own."""
+    made = []
+    for i in range(count):
+        mixing = np.eye(8) + 0.6 * rng.normal(size=(8, 8))
+        signal = rng.normal(size=(time, 8)) @ mixing
+        made.append(
+            recording(signal, f"sub-{i}", "fmri", 0.5, entities={"subject": str(i)}, **more)
+        )
+    return made
+
+
+def scores(model, fitted, test):
+    return {score.name: score for score in model.evaluate(fitted, test)}
+
+
+def emg(rng, gesture, run, spread=None):
+    size = np.ones(8) if spread is None else spread
+    entities = {"subject": "1", "task": str(gesture), "run": str(run)}
+    name = f"sub-1_task-{gesture}_run-{run}"
+    label = {"name": "task", "kind": "class"}
+    signal = rng.normal(size=(600, 8)) * size
+    return recording(signal, name, "emg", 200, units="count", entities=entities, label=label)
+
+
+def test_gestures_are_decoded_from_windows(rng):
+    sizes = 1 + 3 * rng.random((4, 8))
+    runs = [[emg(rng, g, r, sizes[g]) for g in range(4)] for r in range(3)]
+    score = scores(SHORT, SHORT.fit(runs[0] + runs[1], seed=0), runs[2])["decode_balanced_accuracy"]
+    assert score.value > 0.95
+    assert score.rivals["majority_class"] == 0.25
+    assert score.chance == pytest.approx(0.25, abs=0.1)
+    assert score.p_value is not None
+    assert score.p_value < 0.15
+
+
+def test_labels_without_meaning_are_decoded_at_chance(rng):
+    values = []
+    for _ in range(10):
+        runs = [[emg(rng, g, r) for g in range(4)] for r in range(3)]
+        found = scores(SHORT, SHORT.fit(runs[0] + runs[1], seed=0), runs[2])
+        values.append(found["decode_balanced_accuracy"].value)
+    assert np.mean(values) == pytest.approx(0.25, abs=0.06)
+
+
+def test_windows_hold_one_label_in_one_piece_after_the_switch():
+    label = np.repeat([0, 1, 0], 200)
+    one = recording(np.ones((600, 2)), modality="emg", rate=100, units="count",
+                    times={"g": label, "block": np.repeat([0, 1], 300)},
+                    label={"name": "g", "kind": "class"})  # fmt: skip
+    how = examples.choose(one, window_s=0.2, hop_s=0.1, trim_s=0.5, ignore=())
+    made = examples.gather([one], how)
+    for start, name in zip(made.order, made.y, strict=True):
+        stop = start + 20
+        assert set(label[start:stop].astype(str)) == {name}
+        assert not start < 300 < stop
+        assert not any(switch <= start < switch + 50 for switch in (200, 400))
+    assert made.x == pytest.approx(np.log(2))
+
+
+def test_the_delay_of_the_response_is_found_in_inner_folds(rng):
+    made = []
+    for i in range(4):
+        state = np.repeat(rng.permutation(["a", "b", "c"] * 4), 8)
+        signal = 0.7 * rng.normal(size=(96, 6))
+        for k, name in enumerate("abc"):
+            signal[2:, k] += 1.0 * (state[:-2] == name)
+        made.append(recording(signal, f"sub-{i}", "fmri", 0.5, times={"state": state},
+                              label={"name": "state", "kind": "class"}))  # fmt: skip
+    fitted = SHORT.fit(made[:3], seed=0)
+    assert fitted.metrics["decode_delay_samples"] == 2
+    score = scores(SHORT, fitted, made[3:])["decode_balanced_accuracy"]
+    assert score.value > 0.7
+    assert score.p_value == pytest.approx(1 / 51)
+
+
+def test_ignored_classes_are_neither_learnt_nor_scored(rng):
+    state = np.repeat(["rest", "a", "rest", "b"] * 5, 10)
+    made = people(rng, 4, 200, times={"state": state}, label={"name": "state", "kind": "class"})
+    model = dataclasses.replace(SHORT, ignore_labels=("rest",), delay_s=0)
+    fitted = model.fit(made[:3], seed=0)
+    assert fitted.arrays["output"].values.tolist() == ["a", "b"]
+    assert "2 classes, 100 examples" in model.evaluate(fitted, made[3:])[-1].note
+
+
+def test_diagnosis_is_decoded_from_connectivity_of_new_people(rng):
+    made = []
+    for i in range(16):
+        signal = rng.normal(size=(200, 6))
+        if i % 2:
+            signal += rng.normal(size=(200, 1))
+        made.append(recording(signal, f"sub-{i:02d}", "fmri", 0.5, labels={"group": "ab"[i % 2]},
+                              label={"name": "group", "kind": "class"}))  # fmt: skip
+    score = scores(SHORT, SHORT.fit(made[:10], seed=0), made[10:])["decode_balanced_accuracy"]
+    assert score.value == 1
+    assert "6 exchangeable units" in score.note
+
+
+def test_a_value_over_time_is_decoded_and_beats_the_training_mean(rng):
+    made = []
+    for i in range(4):
+        drive = np.cumsum(rng.normal(size=400)) * 0.1
+        signal = rng.normal(size=(400, 5))
+        signal[:, 2] += 3 * drive
+        made.append(recording(signal, f"sub-{i}", "calcium", times={"speed": drive},
+                              label={"name": "speed", "kind": "value"}))  # fmt: skip
+    score = scores(SHORT, SHORT.fit(made[:3], seed=0), made[3:])["decode_r2"]
+    assert score.value > 0.5
+    assert score.rivals["training_mean"] == 0
+    assert score.p_value is not None
+    assert score.p_value < 0.1
+
+
+def test_wide_features_give_the_same_ridge_and_logistic_fit(rng):
+    x = rng.normal(size=(20, 50))
+    y = x[:, 0] + 1.0
+    weights, bias = next(classify.ridge_path(x - x.mean(0), y, [3.0]))
+    direct = np.linalg.solve((x - x.mean(0)).T @ (x - x.mean(0)) + 3 * np.eye(50),
+                             (x - x.mean(0)).T @ (y - y.mean()))  # fmt: skip
+    assert weights[:, 0] == pytest.approx(direct, abs=1e-8)
+    assert bias == pytest.approx([y.mean()])
+
+
+def test_labels_are_exchanged_between_whole_recordings_only(rng):
+    unit = np.repeat(["r1", "r2", "r3", "r4"], 25)
+    y = np.repeat(["a", "b", "a", "b"], 25)
+    made = examples.Examples(np.zeros((100, 1)), y, unit, unit, unit, False, np.arange(100))
+    values = null.classes_null(made, y, draws=200, rng=rng)
+    assert set(np.round(values, 6)) <= {0.0, 0.5, 1.0}
+    assert values.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_label_of_one_class_is_refused(rng):
+    made = people(rng, 4, labels={"group": "a"}, label={"name": "group", "kind": "class"})
+    with pytest.raises(ValueError, match="sub-0: label 'group' has the one class 'a'"):
+        SHORT.fit(made, seed=0)
+
+
+def test_too_few_labelled_recordings_are_refused(rng):
+    made = [
+        recording(r.signal, r.name, "fmri", 0.5, labels={"group": g},
+                  label={"name": "group", "kind": "class"})
+        for r, g in zip(people(rng, 2), "ab", strict=True)
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="2 labelled training recordings are too few"):
+        SHORT.fit(made, seed=0)
+
+
+def test_a_class_unknown_to_the_training_part_is_said(rng):
+    train = [emg(rng, g, r) for g in range(2) for r in range(2)]
+    test = [emg(rng, g, 2) for g in range(3)]
+    score = scores(SHORT, SHORT.fit(train, seed=0), test)["decode_balanced_accuracy"]
+    assert "the training part has no 2" in score.note

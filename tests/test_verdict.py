@@ -1,0 +1,133 @@
+"""One test a rule: which numbers make which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from rheobase.evaluate.aggregate import summarise
+from rheobase.evaluate.verdict import judge, number, p_text, score_text, state
+
+
+def model(gain, *, folds=4, seeds=2, jitter=0.001, chance=None, p_value=None, name="echo"):
+    scores = [
+        {
+            "name": "forecast_r2", "unit": "", "higher_is_better": True, "fold": k, "seed": s,
+            "value": 0.5 + gain + jitter * ((k * 3 + s) % 4 - 1.5), "rivals": {"last_value": 0.5, "mean": 0.1},
+            "chance": chance, "p_value": p_value, "note": "",
+        }
+        for k in range(folds) for s in range(seeds)
+    ]  # fmt: skip
+    return summarise({name: {"dataset": "d", "model": name, "family": "f", "scores": scores}})[name]
+
+
+def verdict(summaries, **changes):
+    known = {"qc": {"a": {"flags": []}}, "group_flags": {}, "excluded": {}, "shifts": {}, "folds": 4, "n_recordings": 4}
+    return judge(summaries=summaries, **{**known, **changes})
+
+
+def test_a_clear_gain_is_called_better():
+    found = state("echo", model(0.1))
+    assert found.outcome == "better"
+    assert "echo is better than its best rival, last value: forecast r2 0.600 against 0.500" in found.headline
+    assert "95 % interval" in found.headline
+
+
+def test_a_gain_within_the_noise_is_not_distinguishable():
+    found = state("echo", model(0.01, jitter=0.05))
+    assert found.outcome == "indistinct"
+    assert "is not distinguishable from its best rival" in found.headline
+
+
+def test_losing_is_said_in_plain_words():
+    found = state("echo", model(-0.1))
+    assert found.outcome == "worse"
+    assert "echo loses to its best rival" in found.headline
+
+
+def test_two_folds_are_not_tested():
+    found = state("echo", model(0.1, folds=2))
+    assert found.outcome == "untested"
+    assert "ahead of its best rival" in found.headline
+    assert "2 folds allow no interval and no test" in found.headline
+    assert verdict({"echo": model(0.1, folds=2)}, folds=2).lights[2].level == "bad"
+
+
+def test_better_than_the_rival_but_not_than_chance_wins_nothing():
+    found = verdict({"echo": model(0.1, chance=0.55, p_value=0.4)})
+    assert "not distinguishable from chance" in found.paragraph
+    assert found.lights[1].level == "caution"
+
+
+def test_above_chance_is_said():
+    assert "above chance (0.2; corrected p = 0.004)" in state("echo", model(0.1, chance=0.2, p_value=0.002)).details
+
+
+def test_the_winner_is_named_in_the_second_light():
+    found = verdict({"echo": model(0.1), "mae": model(-0.1, name="mae")})
+    assert (found.lights[1].level, found.lights[1].word) == ("good", "echo")
+    assert "Loses to its best rival: mae." in found.lights[1].reasons
+
+
+def test_only_losers_make_a_bad_light():
+    assert verdict({"echo": model(-0.1)}).lights[1].level == "bad"
+
+
+def test_a_model_without_results_is_named():
+    found = verdict({"echo": model(0.1), "mae": ()})
+    assert "mae has no result" in found.paragraph
+    assert found.statements[1].outcome == "failed"
+    assert found.lights[2].level == "caution"
+
+
+def test_no_results_at_all_cannot_be_believed():
+    found = verdict({"mae": ()})
+    assert [light.level for light in found.lights[1:]] == ["unknown", "bad"]
+
+
+def test_one_seed_is_said():
+    assert "One seed was run for every model" in verdict({"echo": model(0.1, seeds=1)}).paragraph
+    assert "One seed" not in verdict({"echo": model(0.1, seeds=2)}).paragraph
+
+
+def test_a_shift_is_said():
+    shifts = {2: {"flag": True, "text": "The variance is 3.4 times that of training (limit 3)."}, 3: {"flag": False, "text": "x"}}
+    found = verdict({"echo": model(0.1)}, shifts=shifts)
+    assert "Fold 2 is shifted: the variance is 3.4 times that of training (limit 3)." in found.lights[2].reasons
+    assert found.lights[2].level == "caution"
+
+
+def test_missing_folds_are_said():
+    assert "Folds are missing for echo." in verdict({"echo": model(0.1, folds=3)}).lights[2].reasons
+
+
+def test_clean_data_and_full_results_are_good():
+    assert [light.level for light in verdict({"echo": model(0.1)}).lights] == ["good", "good", "good"]
+
+
+@pytest.mark.parametrize(("bad", "level"), [(1, "caution"), (2, "bad")])
+def test_half_of_the_recordings_bad_makes_the_data_poor(bad, level):
+    qc = {f"r{n}": {"flags": [{"level": "bad", "text": "t"}] if n < bad else []} for n in range(4)}
+    found = verdict({"echo": model(0.1)}, qc=qc)
+    assert found.lights[0].level == level
+    assert "of bad quality: r0" in found.paragraph
+
+
+def test_group_flags_and_exclusions_reach_the_verdict():
+    found = verdict({"echo": model(0.1)}, group_flags={"a": [{"level": "warning", "text": "t"}]}, excluded={"z": "short"})
+    assert "1 carries a quality warning: a." in found.paragraph
+    assert "1 was left out: z." in found.paragraph
+
+
+def test_data_without_quality_check_is_not_called_good():
+    assert verdict({"echo": model(0.1)}, qc={}).lights[0].level == "unknown"
+
+
+def test_numbers_in_words():
+    assert number(None) == "n/a"
+    assert number(-0.01234) == "\N{MINUS SIGN}0.0123"
+    assert number(123456.0) == "123456"
+    assert score_text(0.61) == "0.610"
+    assert score_text(500.0) == "500"
+    assert p_text(0.0004) == "p < 0.001"
+    assert p_text(0.0123) == "p = 0.012"
+    assert p_text(None) == "not tested"

@@ -14,7 +14,9 @@ HOSTILE = "sub-<script>alert(1)</script>"
 RIVALS = ("persistence", "VAR (ridge)", "mean of training")
 
 
-def make_report(folder: Path, *, n_recordings: int = 8, folds: int = 4, seeds: int = 2) -> ReportInput:
+def make_report(
+    folder: Path, *, n_recordings: int = 8, folds: int = 4, seeds: int = 2
+) -> ReportInput:
     """Return a report of ``n_recordings`` fMRI recordings and three models, one of which failed."""
     rng = np.random.default_rng(7)
     names = [HOSTILE, *(f"sub-{100 + n}_task-rest" for n in range(1, n_recordings))]
@@ -23,22 +25,39 @@ def make_report(folder: Path, *, n_recordings: int = 8, folds: int = 4, seeds: i
         modality="fmri",
         config={"source": {"kind": "package"}, "preprocess": {"fd_mm": 0.5}},
         models={
-            "echo": {"family": "reservoir", "preset": "demo", "params": {"n_units": 300, "adapt": {"rate": 0.01}}},
+            "echo": {
+                "family": "reservoir",
+                "preset": "demo",
+                "params": {"n_units": 300, "adapt": {"rate": 0.01}},
+            },
             "mae_wide": {"family": "brainmae", "preset": "demo", "params": {}},
             "motifs": {"family": "connectome", "preset": None, "params": {}, "on": "echo"},
         },
         recordings=[_recording(name, n) for n, name in enumerate(names)],
         qc={name: _qc(name, n, rng) for n, name in enumerate(names)},
-        group_flags={names[2]: [{"level": "warning", "text": "tSNR 21 is far below the other recordings (median 68)."}]},
+        group_flags={
+            names[2]: [
+                {
+                    "level": "warning",
+                    "text": "tSNR 21 is far below the other recordings (median 68).",
+                }
+            ]
+        },
         splits=_splits(names, folds),
-        scores={"echo": _scores("echo", folds, seeds, 0.08, rng), "mae_wide": _scores("mae_wide", folds, 1, -0.002, rng)},
+        scores={
+            "echo": _scores("echo", folds, seeds, 0.08, rng),
+            "mae_wide": _scores("mae_wide", folds, 1, -0.002, rng),
+        },
         runs={"echo": _runs("echo", folds, seeds), "mae_wide": _runs("mae_wide", folds, 1)},
         drawings={"echo": _drawings(folder)},
         provenance=_provenance(names),
-        errors=[{
-            "job": "fit/hcp_rest/motifs/0", "message": "ranks=[8] needs at least 8 windows; fold 0 has 5 </script>",
-            "log_tail": "Traceback (most recent call last):\n  ...\nValueError: ranks=[8] needs at least 8 windows",
-        }],  # fmt: skip
+        errors=[
+            {
+                "job": "fit/hcp_rest/motifs/0",
+                "message": "ranks=[8] needs at least 8 windows; fold 0 has 5 </script>",
+                "log_tail": "Traceback (most recent call last):\n  ...\nValueError: ranks=[8] needs at least 8 windows",
+            }
+        ],  # fmt: skip
         excluded={"sub-999_task-rest": "the file ends after 12 of 1200 samples"},
         licence="package MIT; HCP open-access terms apply to the signals",
         citation=["Van Essen et al. 2013, The WU-Minn Human Connectome Project"],
@@ -68,11 +87,15 @@ def _recording(name: str, n: int) -> dict[str, Any]:
 def _qc(name: str, n: int, rng: np.random.Generator) -> dict[str, Any]:
     flags = []
     if n == 0:
-        flags = [{"level": "bad", "text": "Framewise displacement 0.71 mm is above the limit of 0.5 mm."}]
+        flags = [
+            {"level": "bad", "text": "Framewise displacement 0.71 mm is above the limit of 0.5 mm."}
+        ]
     if n == 3:
         flags = [{"level": "warning", "text": "9 of 80 regions are constant; the limit is 5 %."}]
     units = [{"name": f"roi{i:03d}", "tsnr": 60.0 + i, "excluded": None} for i in range(79)]
-    units.append({"name": "roi079", "tsnr": None, "excluded": "constant signal" if n == 1 else None})
+    units.append(
+        {"name": "roi079", "tsnr": None, "excluded": "constant signal" if n == 1 else None}
+    )
     return {
         "metrics": {"tsnr_median": float(68 + rng.normal() - 40 * (n == 2)), "mean_framewise_displacement_mm": 0.1 + 0.6 * (n == 0),
                     "dvars_median": 1.0 + 0.01 * n, "drift_percent": None if n == 4 else float(rng.uniform(1, 3))},
@@ -102,17 +125,33 @@ def _preview(rng: np.random.Generator) -> dict[str, Any]:
 
 def _splits(names: list[str], folds: int) -> dict[str, Any]:
     def part(keep: bool, k: int) -> list[dict[str, Any]]:
-        return [{"recording": r, "start": None, "stop": None} for n, r in enumerate(names) if (n % folds == k) == keep]
+        return [
+            {"recording": r, "start": None, "stop": None}
+            for n, r in enumerate(names)
+            if (n % folds == k) == keep
+        ]
 
-    shift = {"value": 3.4, "limit": 3.0, "flag": True, "text": "The test part's variance is 3.4 times that of training (limit 3)."}
-    calm = {"value": 1.1, "limit": 3.0, "flag": False, "text": "The test part's variance is 1.1 times that of training."}
+    shift = {
+        "value": 3.4,
+        "limit": 3.0,
+        "flag": True,
+        "text": "The test part's variance is 3.4 times that of training (limit 3).",
+    }
+    calm = {
+        "value": 1.1,
+        "limit": 3.0,
+        "flag": False,
+        "text": "The test part's variance is 1.1 times that of training.",
+    }
     return {"by": "subject", "gap_s": 0, "folds": [
         {"fold": k, "train": part(False, k), "test": part(True, k), "shift": shift if k == 2 else calm}
         for k in range(folds)
     ]}  # fmt: skip
 
 
-def _scores(model: str, folds: int, seeds: int, gain: float, rng: np.random.Generator) -> dict[str, Any]:
+def _scores(
+    model: str, folds: int, seeds: int, gain: float, rng: np.random.Generator
+) -> dict[str, Any]:
     made = []
     for name, base, higher, chance in (
         ("forecast R² at 1 step", 0.55, True, None),

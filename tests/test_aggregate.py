@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from rheobase.evaluate.aggregate import combine_p, corrected_t, gather, holm, size_ratio, summarise
+from rheobase.evaluate.aggregate import gather, size_ratio, summarise
 from rheobase.evaluate.compare import side_by_side
+from rheobase.evaluate.statistics import combine_p, corrected_t, holm
 
 
 def score(fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=None, higher=True):
@@ -54,7 +55,9 @@ def test_gather_refuses_nothing():
 
 
 def test_seeds_are_averaged_within_a_fold_first():
-    found = one([score(0, 0.0, seed=0), score(0, 1.0, seed=1), score(0, 2.0, seed=2), score(1, 5.0)])
+    found = one(
+        [score(0, 0.0, seed=0), score(0, 1.0, seed=1), score(0, 2.0, seed=2), score(1, 5.0)]
+    )
     assert found.fold_values == (1.0, 5.0)
     assert found.mean == 3.0
     assert found.seed_spread == pytest.approx(1.0)
@@ -138,7 +141,9 @@ def test_p_values_combine_to_twice_their_median():
 
 
 def test_chance_by_permutation_uses_the_p_values_of_the_fits():
-    chance = one([score(k, 0.9, chance=0.5, p_value=p) for k, p in enumerate((0.01, 0.02, 0.3))]).chance
+    chance = one(
+        [score(k, 0.9, chance=0.5, p_value=p) for k, p in enumerate((0.01, 0.02, 0.3))]
+    ).chance
     assert (chance.rule, chance.level) == ("permutation", 0.5)
     assert chance.p_value == pytest.approx(0.04)
 
@@ -156,7 +161,9 @@ def test_headline_comparisons_are_corrected_among_themselves():
         return [score(k, gain + 0.01 * k, rivals={"r": 0.0, "worse": -1.0}) for k in range(3)]
 
     alone = summarise({"a": metrics(folds(0.1), "a")})["a"][0].comparisons
-    both = summarise({"a": metrics(folds(0.1), "a"), "b": metrics(folds(0.1), "b")})["a"][0].comparisons
+    both = summarise({"a": metrics(folds(0.1), "a"), "b": metrics(folds(0.1), "b")})["a"][
+        0
+    ].comparisons
     assert alone[0].p_holm == alone[0].p_value
     assert both[0].p_holm == pytest.approx(2 * both[0].p_value)
     assert both[1].p_holm == pytest.approx(2 * both[1].p_value)
@@ -173,5 +180,7 @@ def test_models_side_by_side_are_ranked_and_paired():
 
 
 def test_models_without_a_common_fold_are_not_paired():
-    shared = side_by_side(summarise({"a": metrics([score(0, 1.0)], "a"), "b": metrics([score(1, 1.0)], "b")}))
+    shared = side_by_side(
+        summarise({"a": metrics([score(0, 1.0)], "a"), "b": metrics([score(1, 1.0)], "b")})
+    )
     assert shared[0].duel is None

@@ -180,8 +180,9 @@ def save_nwb(path, *series):
             containers[container] = kind()
             ophys.add(containers[container])
         containers[container].add_roi_response_series(made)
-    with NWBHDF5IO(path=path, mode="w") as target:
-        target.write(file)
+    target: Any = NWBHDF5IO(path=path, mode="w")
+    with target:
+        target.write(container=file)
     return path
 
 

@@ -48,7 +48,11 @@ class Page(HTMLParser):
         self.inside = ""
 
     def all(self, tag, attribute):
-        return [attrs[attribute] or "" for name, attrs in self.elements if name == tag and attribute in attrs]
+        return [
+            attrs[attribute] or ""
+            for name, attrs in self.elements
+            if name == tag and attribute in attrs
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,12 @@ def test_every_picture_has_words(page):
 
 
 def test_nothing_is_loaded_from_anywhere(page):
-    loaded = page.all("img", "src") + page.all("script", "src") + page.all("image", "href") + page.all("link", "href")
+    loaded = (
+        page.all("img", "src")
+        + page.all("script", "src")
+        + page.all("image", "href")
+        + page.all("link", "href")
+    )
     assert loaded
     assert all(address.startswith("data:") for address in loaded)
     outside = [href for href in page.all("a", "href") if href.startswith("http")]
@@ -138,9 +147,16 @@ def test_a_failed_model_is_shown_with_its_error(page):
 
 
 def test_errors_with_one_cause_are_told_once(report):
-    many = [{"job": f"fit motifs, fold {k}", "message": "same cause", "log_tail": ""} for k in range(4)]
+    many = [
+        {"job": f"fit motifs, fold {k}", "message": "same cause", "log_tail": ""} for k in range(4)
+    ]
     text = Page(render(dataclasses.replace(report, errors=many))).text
-    assert text.count("fit motifs, fold 0; fit motifs, fold 1; fit motifs, fold 2; fit motifs, fold 3: same cause") == 1
+    assert (
+        text.count(
+            "fit motifs, fold 0; fit motifs, fold 1; fit motifs, fold 2; fit motifs, fold 3: same cause"
+        )
+        == 1
+    )
 
 
 def test_a_report_without_any_result_is_still_made():
@@ -159,7 +175,10 @@ def test_flagged_recordings_come_first_and_the_rest_is_counted(tmp_path):
     text = Page(render(make_report(tmp_path, n_recordings=20))).text
     assert "8 more recordings are not drawn" in text
     drawn = text[text.index("Flagged recordings come first.") :]
-    places = [drawn.index(name) for name in ("sub-<script>", "sub-102_task-rest", "sub-103_task-rest", "sub-101_task-rest")]
+    places = [
+        drawn.index(name)
+        for name in ("sub-<script>", "sub-102_task-rest", "sub-103_task-rest", "sub-101_task-rest")
+    ]
     assert places == sorted(places)
 
 
@@ -172,7 +191,14 @@ def test_a_hundred_recordings_stay_below_ten_megabytes(tmp_path):
     big = make_report(tmp_path, n_recordings=100)
     noise = bytes(i * i % 251 for i in range(500_000))
     (tmp_path / "big.webp").write_bytes(noise)
-    heavy = {"name": "big", "title": "Big", "caption": "c", "alt": "a", "image_path": tmp_path / "big.webp", "csv_path": None}
+    heavy = {
+        "name": "big",
+        "title": "Big",
+        "caption": "c",
+        "alt": "a",
+        "image_path": tmp_path / "big.webp",
+        "csv_path": None,
+    }
     html = render(dataclasses.replace(big, drawings={"echo": [heavy] * 20}))
     assert len(html.encode()) < 10_000_000
     assert "Too large to keep inside this page; it lies beside it as big.webp." in html
@@ -182,7 +208,9 @@ def test_above_a_number_plots_are_drawn_as_images(tmp_path):
     small = make_report(tmp_path, n_recordings=4)
     scores = small.scores["echo"]["scores"]
     many = [{**s, "name": f"{s['name']} {n}"} for n in range(10) for s in scores]
-    html = render(dataclasses.replace(small, scores={"echo": {**small.scores["echo"], "scores": many}}))
+    html = render(
+        dataclasses.replace(small, scores={"echo": {**small.scores["echo"], "scores": many}})
+    )
     assert html.count('class="plot"') == MAX_INTERACTIVE
     assert f"only the first {MAX_INTERACTIVE} plots of a page are interactive" in html
 
@@ -193,7 +221,9 @@ def test_plotly_is_embedded_once_and_only_where_it_is_used(html):
 
 
 def test_numbers_of_a_figure_can_be_downloaded(page):
-    names = [attrs["download"] for tag, attrs in page.elements if tag == "a" and "download" in attrs]
+    names = [
+        attrs["download"] for tag, attrs in page.elements if tag == "a" and "download" in attrs
+    ]
     assert "echo-forecast-r-at-1-step.csv" in names
     address = csv_address(["a", "b"], [[1, "x,y"]])
     assert address is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rheobase.evaluate.aggregate import summarise
-from rheobase.evaluate.verdict import judge, number, p_text, score_text, state
+from rheobase.evaluate.verdict import judge, state
+from rheobase.evaluate.words import number, p_text, score_text
 
 
 def model(gain, *, folds=4, seeds=2, jitter=0.001, chance=None, p_value=None, name="echo"):
@@ -21,14 +22,24 @@ def model(gain, *, folds=4, seeds=2, jitter=0.001, chance=None, p_value=None, na
 
 
 def verdict(summaries, **changes):
-    known = {"qc": {"a": {"flags": []}}, "group_flags": {}, "excluded": {}, "shifts": {}, "folds": 4, "n_recordings": 4}
+    known = {
+        "qc": {"a": {"flags": []}},
+        "group_flags": {},
+        "excluded": {},
+        "shifts": {},
+        "folds": 4,
+        "n_recordings": 4,
+    }
     return judge(summaries=summaries, **{**known, **changes})
 
 
 def test_a_clear_gain_is_called_better():
     found = state("echo", model(0.1))
     assert found.outcome == "better"
-    assert "echo is better than its best rival, last value: forecast r2 0.600 against 0.500" in found.headline
+    assert (
+        "echo is better than its best rival, last value: forecast r2 0.600 against 0.500"
+        in found.headline
+    )
     assert "95 % interval" in found.headline
 
 
@@ -59,7 +70,10 @@ def test_better_than_the_rival_but_not_than_chance_wins_nothing():
 
 
 def test_above_chance_is_said():
-    assert "above chance (0.2; corrected p = 0.004)" in state("echo", model(0.1, chance=0.2, p_value=0.002)).details
+    assert (
+        "above chance (0.2; corrected p = 0.004)"
+        in state("echo", model(0.1, chance=0.2, p_value=0.002)).details
+    )
 
 
 def test_the_winner_is_named_in_the_second_light():
@@ -90,9 +104,15 @@ def test_one_seed_is_said():
 
 
 def test_a_shift_is_said():
-    shifts = {2: {"flag": True, "text": "The variance is 3.4 times that of training (limit 3)."}, 3: {"flag": False, "text": "x"}}
+    shifts = {
+        2: {"flag": True, "text": "The variance is 3.4 times that of training (limit 3)."},
+        3: {"flag": False, "text": "x"},
+    }
     found = verdict({"echo": model(0.1)}, shifts=shifts)
-    assert "Fold 2 is shifted: the variance is 3.4 times that of training (limit 3)." in found.lights[2].reasons
+    assert (
+        "Fold 2 is shifted: the variance is 3.4 times that of training (limit 3)."
+        in found.lights[2].reasons
+    )
     assert found.lights[2].level == "caution"
 
 
@@ -101,7 +121,11 @@ def test_missing_folds_are_said():
 
 
 def test_clean_data_and_full_results_are_good():
-    assert [light.level for light in verdict({"echo": model(0.1)}).lights] == ["good", "good", "good"]
+    assert [light.level for light in verdict({"echo": model(0.1)}).lights] == [
+        "good",
+        "good",
+        "good",
+    ]
 
 
 @pytest.mark.parametrize(("bad", "level"), [(1, "caution"), (2, "bad")])
@@ -113,7 +137,11 @@ def test_half_of_the_recordings_bad_makes_the_data_poor(bad, level):
 
 
 def test_group_flags_and_exclusions_reach_the_verdict():
-    found = verdict({"echo": model(0.1)}, group_flags={"a": [{"level": "warning", "text": "t"}]}, excluded={"z": "short"})
+    found = verdict(
+        {"echo": model(0.1)},
+        group_flags={"a": [{"level": "warning", "text": "t"}]},
+        excluded={"z": "short"},
+    )
     assert "1 carries a quality warning: a." in found.paragraph
     assert "1 was left out: z." in found.paragraph
 

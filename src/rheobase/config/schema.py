@@ -14,6 +14,9 @@ from jsonschema import validators
 from rheobase.config.read import ConfigError, locate
 
 
+UNKNOWN = "?"
+
+
 @functools.cache
 def schema() -> dict[str, Any]:
     """Return the configuration's JSON schema."""
@@ -60,6 +63,9 @@ def _filling_validator() -> Any:
 def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
     """Yield (key path, sentence) for one schema violation."""
     path, value = list(error.absolute_path), error.instance
+    if value == UNKNOWN:
+        yield path, f"still unknown: fill in {error.schema.get('description', 'a value')}"
+        return
     match error.validator:
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))

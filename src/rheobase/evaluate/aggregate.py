@@ -1,12 +1,8 @@
 """Folds and seeds of a dataset gathered: means, intervals, paired tests, corrections.
 
-Rules. Seeds are averaged within a fold first; folds are the replicates. Training parts of folds
-overlap, so the variance of a mean over J folds is ``(1/J + n_test/n_train) s^2`` with J - 1 degrees of
-freedom (Nadeau & Bengio 2003, Machine Learning 52:239). p-values against chance of single fits
-are combined as twice their median, which holds whatever their dependence (Meinshausen, Meier &
-Buehlmann 2009, JASA 104:1671). Holm's correction runs over three families of a dataset:
-the headline comparisons (each model's first score against its best rival), all further
-comparisons with rivals, and all tests against chance.
+Seeds are averaged within a fold first; folds are the replicates. Holm's correction runs over three
+families of a dataset: the headline comparisons (each model's first score against its best rival),
+all further comparisons with rivals, and all tests against chance.
 """
 
 from __future__ import annotations
@@ -16,18 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-MIN_FOLDS = 3
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % interval."""
-
-    low: float
-    high: float
+from rheobase.evaluate.statistics import Interval, combine_p, corrected_t, holm
 
 
 @dataclass(frozen=True)
@@ -113,10 +99,16 @@ def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for score in scores:
         key = (score["name"], score["fold"], score["seed"])
         if key in seen:
-            raise ValueError(f"{identity['model']}: score {key[0]!r} of fold {key[1]}, seed {key[2]} is there twice")
+            raise ValueError(
+                f"{identity['model']}: score {key[0]!r} of fold {key[1]}, seed {key[2]} is there twice"
+            )
         seen.add(key)
-    first = min(fits, key=lambda fit: [(s["fold"], s["seed"]) for s in fit["scores"]] or [(np.inf, np.inf)])
-    names = list(dict.fromkeys([*(s["name"] for s in first["scores"]), *sorted({s["name"] for s in scores})]))
+    first = min(
+        fits, key=lambda fit: [(s["fold"], s["seed"]) for s in fit["scores"]] or [(np.inf, np.inf)]
+    )
+    names = list(
+        dict.fromkeys([*(s["name"] for s in first["scores"]), *sorted({s["name"] for s in scores})])
+    )
     scores.sort(key=lambda s: (names.index(s["name"]), s["fold"], s["seed"]))
     return {**identity, "scores": scores}
 
@@ -135,40 +127,6 @@ def _length(piece: Mapping[str, Any], n_samples: Mapping[str, int]) -> int:
     start, stop = piece.get("start"), piece.get("stop")
     stop = n_samples.get(piece["recording"], 0) if stop is None else stop
     return max(stop - (start or 0), 0)
-
-
-def corrected_t(values: Sequence[float], ratio: float | None = None) -> tuple[Interval | None, float | None]:
-    """Return the corrected 95 % interval of a mean over folds and the two-sided p-value against 0.
-
-    ``ratio`` is n_test / n_train, by default 1 / (J - 1) as in plain J-fold splits. Both are None
-    below three folds. Folds that agree exactly have no variance to test with: p is then that of the
-    sign test, 2^(1-J), or 1 where all are 0.
-    """
-    x = np.asarray(values, float)
-    j = len(x)
-    if j < MIN_FOLDS:
-        return None, None
-    mean, spread = float(x.mean()), float(x.std(ddof=1))
-    if spread <= 1e-12 * max(abs(mean), 1e-300):
-        return Interval(mean, mean), 1.0 if mean == 0 else 2.0 ** (1 - j)
-    error = spread * np.sqrt(1 / j + (1 / (j - 1) if ratio is None else ratio))
-    half = float(stdtrit(j - 1, (1 + LEVEL) / 2)) * error
-    return Interval(float(mean - half), float(mean + half)), float(2 * stdtr(j - 1, -abs(mean) / error))
-
-
-def combine_p(values: Sequence[float]) -> float:
-    """Return one p-value from those of dependent tests: the one there is, or twice the median."""
-    return float(values[0]) if len(values) == 1 else float(min(1.0, 2 * np.median(values)))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for each other (Holm 1979), in the order given."""
-    corrected = [0.0] * len(values)
-    running = 0.0
-    for rank, index in enumerate(np.argsort(values, kind="stable")):
-        running = max(running, (len(values) - rank) * values[index])
-        corrected[index] = float(min(1.0, running))
-    return corrected
 
 
 def summarise(
@@ -230,7 +188,11 @@ def _compare(
     pairs = [p for p in pairs if p[2] is not None and np.isfinite(p[2])]
     if not pairs:
         return None
-    means = {k: float(np.mean([r for f, _, r in pairs if f == k])) for k in folds if any(p[0] == k for p in pairs)}
+    means = {
+        k: float(np.mean([r for f, _, r in pairs if f == k]))
+        for k in folds
+        if any(p[0] == k for p in pairs)
+    }
     gaps = [float(np.mean([sign * (v - r) for f, v, r in pairs if f == k])) for k in means]
     interval, p_value = corrected_t(gaps, ratio)
     return Comparison(
@@ -264,7 +226,9 @@ def _chance(
     return Chance(level, float(one_sided), None, "t")
 
 
-def _correct(summaries: Mapping[str, tuple[ScoreSummary, ...]]) -> dict[str, tuple[ScoreSummary, ...]]:
+def _correct(
+    summaries: Mapping[str, tuple[ScoreSummary, ...]],
+) -> dict[str, tuple[ScoreSummary, ...]]:
     tests: dict[str, list[tuple[tuple[str, str, str], float]]] = {}
     for model, scores in summaries.items():
         for score in scores:
@@ -273,11 +237,16 @@ def _correct(summaries: Mapping[str, tuple[ScoreSummary, ...]]) -> dict[str, tup
                     family = "headline" if c.headline else "further"
                     tests.setdefault(family, []).append(((model, score.name, c.rival), c.p_value))
             if score.chance is not None and score.chance.p_value is not None:
-                tests.setdefault("chance", []).append(((model, score.name, ""), score.chance.p_value))
+                tests.setdefault("chance", []).append(
+                    ((model, score.name, ""), score.chance.p_value)
+                )
     corrected = {}
     for found in tests.values():
         corrected |= dict(zip([k for k, _ in found], holm([p for _, p in found]), strict=True))
-    return {model: tuple(_put(score, corrected) for score in scores) for model, scores in summaries.items()}
+    return {
+        model: tuple(_put(score, corrected) for score in scores)
+        for model, scores in summaries.items()
+    }
 
 
 def _put(score: ScoreSummary, corrected: Mapping[tuple[str, str, str], float]) -> ScoreSummary:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rheobase.evaluate.aggregate import Interval, ScoreSummary, corrected_t, holm
+from rheobase.evaluate.aggregate import ScoreSummary
+from rheobase.evaluate.statistics import Interval, corrected_t, holm
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ def side_by_side(
     shared = []
     for (name, unit, higher), members in groups.items():
         if len(members) > 1:
-            ranked = sorted(members, key=lambda s: (-s.mean if s.higher_is_better else s.mean, s.model))
-            shared.append(SharedScore(name, unit, higher, tuple(ranked), _duel(*ranked[:2], ratio)))
+            ranked = sorted(
+                members, key=lambda s: (-s.mean if s.higher_is_better else s.mean, s.model)
+            )
+            shared.append(
+                SharedScore(name, unit, higher, tuple(ranked), _duel(ranked[0], ranked[1], ratio))
+            )
     return _correct(shared)
 
 

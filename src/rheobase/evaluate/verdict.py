@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rheobase.evaluate.aggregate import Comparison, Interval, ScoreSummary
+from rheobase.evaluate.aggregate import Comparison, ScoreSummary
+from rheobase.evaluate.statistics import MIN_FOLDS
+from rheobase.evaluate.words import interval_text, number, p_text, score_text
 
 ALPHA = 0.05
 Outcome = Literal["better", "indistinct", "worse", "untested", "alone"]
@@ -64,35 +66,6 @@ class Verdict:
         return " ".join(self.sentences)
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with at most ``digits`` significant digits, or "n/a"."""
-    if value is None or value != value:
-        return "n/a"
-    text = f"{value:.{digits}g}"
-    if "e" in text and 1e-4 <= abs(value) < 1e7:
-        text = f"{value:.0f}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def score_text(value: float | None) -> str:
-    """Return a score with three significant digits, trailing zeros kept: 0.610."""
-    if value is None or value != value or not 1e-3 <= abs(value) < 1000:
-        return number(value)
-    return f"{value:#.3g}".rstrip(".").replace("-", "\N{MINUS SIGN}")
-
-
-def p_text(p: float | None) -> str:
-    """Return a p-value as it stands in a sentence, like "p = 0.012"."""
-    if p is None:
-        return "not tested"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def interval_text(interval: Interval | None) -> str:
-    """Return an interval as "0.02 to 0.10"."""
-    return "none" if interval is None else f"{score_text(interval.low)} to {score_text(interval.high)}"
-
-
 def outcome(comparison: Comparison | None) -> Outcome:
     """Return which of the words holds for a comparison with a rival."""
     if comparison is None:
@@ -125,7 +98,9 @@ def state(model: str, scores: Sequence[ScoreSummary]) -> Statement:
     if beats_chance is False:
         short = f"{short} {chance}"
     details = f"{chance} {_others(scores[1:])}".strip()
-    return Statement(model, result, beats_chance, short, _headline(head, best, result, full=True), details)
+    return Statement(
+        model, result, beats_chance, short, _headline(head, best, result, full=True), details
+    )
 
 
 def _headline(score: ScoreSummary, best: Comparison | None, result: Outcome, *, full: bool) -> str:
@@ -135,14 +110,22 @@ def _headline(score: ScoreSummary, best: Comparison | None, result: Outcome, *, 
         return f"{score.model} reaches {value}, with no rival beside it."
     against = f"{value} against {score_text(best.rival_mean)}{unit}"
     if result == "untested":
-        side = "ahead of" if best.difference > 0 else "behind" if best.difference < 0 else "level with"
+        side = (
+            "ahead of" if best.difference > 0 else "behind" if best.difference < 0 else "level with"
+        )
         few = f"{len(score.folds)} fold{'s' * (len(score.folds) != 1)}"
         return (
             f"{score.model} is on average {side} its best rival, {best.label}: {against}; "
             f"{few} allow no interval and no test."
         )
-    verb = {"better": "is better than", "indistinct": "is not distinguishable from", "worse": "loses to"}
-    numbers = f"advantage {score_text(best.difference)}, 95 % interval {interval_text(best.interval)}; "
+    verb = {
+        "better": "is better than",
+        "indistinct": "is not distinguishable from",
+        "worse": "loses to",
+    }
+    numbers = (
+        f"advantage {score_text(best.difference)}, 95 % interval {interval_text(best.interval)}; "
+    )
     p_value = f"corrected {p_text(best.p_holm)}"
     return f"{score.model} {verb[result]} its best rival, {best.label}: {against} ({numbers if full else ''}{p_value})."
 
@@ -155,14 +138,18 @@ def _chance(score: ScoreSummary, beats: bool | None) -> str:
         return f"Chance is {level}; it was not tested."
     if beats:
         return f"It is above chance ({level}; corrected {p_text(score.chance.p_holm)})."
-    return f"It is not distinguishable from chance ({level}; corrected {p_text(score.chance.p_holm)})."
+    return (
+        f"It is not distinguishable from chance ({level}; corrected {p_text(score.chance.p_holm)})."
+    )
 
 
 def _others(scores: Sequence[ScoreSummary]) -> str:
     results = [outcome(score.comparisons[0]) for score in scores if score.comparisons]
     if not results:
         return ""
-    counts = [f"{word} the best rival on {n}" for key, word in WORDS.items() if (n := results.count(key))]
+    counts = [
+        f"{word} the best rival on {n}" for key, word in WORDS.items() if (n := results.count(key))
+    ]
     scores_text = f"{len(results)} further score{'s' * (len(results) != 1)}"
     return f"On its {scores_text} it is {', '.join(counts)}."
 
@@ -203,7 +190,10 @@ def _data_light(
     n_recordings: int,
 ) -> Light:
     levels = {
-        name: {flag["level"] for flag in [*qc.get(name, {}).get("flags", []), *group_flags.get(name, [])]}
+        name: {
+            flag["level"]
+            for flag in [*qc.get(name, {}).get("flags", []), *group_flags.get(name, [])]
+        }
         for name in sorted({*qc, *group_flags})
     }
     bad = [name for name, found in levels.items() if "bad" in found]
@@ -237,7 +227,9 @@ def _model_light(statements: Sequence[Statement]) -> Light:
         "Better than its best rival, but not than chance": [
             s.model for s in statements if s.outcome == "better" and s.above_chance is False
         ],
-        "Not distinguishable from its best rival": [s.model for s in scored if s.outcome == "indistinct"],
+        "Not distinguishable from its best rival": [
+            s.model for s in scored if s.outcome == "indistinct"
+        ],
         "Loses to its best rival": [s.model for s in scored if s.outcome == "worse"],
         "Not tested": [s.model for s in scored if s.outcome in ("untested", "alone")],
         "No result": [s.model for s in statements if s.outcome == "failed"],
@@ -250,7 +242,9 @@ def _model_light(statements: Sequence[Statement]) -> Light:
     if all(s.outcome == "worse" for s in scored):
         return Light(question, "bad", "None", reasons)
     untested = any(s.outcome in ("untested", "alone") for s in scored)
-    return Light(question, "caution", "Cannot be tested" if untested else "None beyond its rivals", reasons)
+    return Light(
+        question, "caution", "Cannot be tested" if untested else "None beyond its rivals", reasons
+    )
 
 
 def _belief_light(
@@ -265,8 +259,10 @@ def _belief_light(
     bad, doubts = [], []
     if not scored:
         bad.append("No model has a score.")
-    elif max(len(head.folds) for head in scored.values()) < 3:
-        bad.append(f"With {folds} fold{'s' * (folds != 1)} no interval is given and nothing is tested.")
+    elif max(len(head.folds) for head in scored.values()) < MIN_FOLDS:
+        bad.append(
+            f"With {folds} fold{'s' * (folds != 1)} no interval is given and nothing is tested."
+        )
     partial = [m for m, head in scored.items() if len(head.folds) < folds]
     if partial:
         doubts.append(f"Folds are missing for {_some(partial)}.")
@@ -283,12 +279,19 @@ def _belief_light(
     doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
     missing = sum(score.missing for scores in summaries.values() for score in scores)
     if missing:
-        doubts.append(f"{missing} value{'s are' if missing != 1 else ' is'} undefined and left out.")
+        doubts.append(
+            f"{missing} value{'s are' if missing != 1 else ' is'} undefined and left out."
+        )
     if bad:
         return Light(question, "bad", "No", (*bad, *doubts))
     if doubts:
         return Light(question, "caution", "With care", tuple(doubts))
-    return Light(question, "good", "Yes", (f"{folds} folds, several seeds, no shift between training and test.",))
+    return Light(
+        question,
+        "good",
+        "Yes",
+        (f"{folds} folds, several seeds, no shift between training and test.",),
+    )
 
 
 def _lower(sentence: str) -> str:

@@ -120,7 +120,9 @@ def _global_share(signal: np.ndarray, valid: np.ndarray) -> float:
     return float(score.mean(axis=1, dtype=np.float64).var())
 
 
-def _flags(metrics: Mapping[str, Any], kept: Mapping[str, np.ndarray], *, judged: bool) -> list[dict[str, str]]:
+def _flags(
+    metrics: Mapping[str, Any], kept: Mapping[str, np.ndarray], *, judged: bool
+) -> list[dict[str, str]]:
     flags = []
     if metrics["bad_frames_percent"] > MOST_BAD_PERCENT:
         text = f"{metrics['bad_frames_percent']:.0f} % of the frames are bad"

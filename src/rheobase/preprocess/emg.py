@@ -1,12 +1,12 @@
 """Surface EMG: fill short gaps, take out mains, band-pass, find bad channels.
 
 Signals are (time, channel), in microvolt where the unit is known. Nothing is filtered across a gap
-or a change of ``block``. Re-referencing belongs between ``_filtered`` and the channel check.
+or a change of ``block``. Re-referencing belongs between ``filtered`` and ``judge``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,23 +14,21 @@ import numpy as np
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
 from rheobase.preprocess.clean import Cleaned, Order
-from rheobase.preprocess.emg_quality import (
+from rheobase.preprocess.emg_channels import (
     MOST_MISSING,
     Channels,
     clipped,
     full_scale,
     judge,
-    report,
     resting,
 )
+from rheobase.preprocess.emg_filters import filtered
+from rheobase.preprocess.emg_quality import report
 
 MICROVOLTS = {"uV": 1.0, "mV": 1e3, "V": 1e6, "count": 1.0}
 LEAST_RMS_UV, MOST_RMS_UV = 0.5, 5000
-FILLED_S, PAD_S, LEAST_PIECE_S, LEAST_SAMPLES = 0.02, 0.5, 0.1, 30
-SLOW_RATE_HZ, ENVELOPE_RATE_HZ = 250, 100
-MAINS_HZ, NOTCH_HZ, LINE_WINDOW_S = (50, 60), 2.0, 2.0
-LINE_DB, FEW_WINDOWS, LINE_DB_FEW = 3, 8, 10
-"""Fewer than eight averaged windows show a line of 3 dB by chance: then 10 dB (chosen here)."""
+FILLED_S, LEAST_PIECE_S, LEAST_SAMPLES = 0.02, 0.1, 30
+ENVELOPE_RATE_HZ = 100
 
 
 def clean(raw: Raw, order: Order) -> Cleaned:
@@ -46,55 +44,61 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     steps: list[dict[str, Any]] = []
     flags: list[dict[str, str]] = []
     signal, units = _in_microvolt(raw, order, steps, flags)
+    found = _channels(signal, units, raw, order, steps)
+    _check_amplitude(found, order)
+    columns, spoiled = judge(found)
+    _check_channels(spoiled, len(raw.names), order)
+    dropped = spoiled if order.options["bad_channels"] == "drop" else {}
+    content = report(found, columns, spoiled, dropped, flags)
+    if dropped:
+        steps.append({"step": "drop bad channels", "channels": sorted(dropped)})
+    keep = np.array([name not in dropped for name in raw.names])
+    return _finished(found, raw, keep, steps, content, order)
+
+
+def _channels(
+    signal: np.ndarray, units: str, raw: Raw, order: Order, steps: list[dict[str, Any]]
+) -> Channels:
+    """Return every channel before and after its filters."""
     runs = filters.run_numbers(raw.times.get("block"), len(signal))
-    missing = (~np.isfinite(signal)).mean(axis=0)
-    clipping, saturated = clipped(signal), full_scale(signal)
+    missing = np.asarray(~np.isfinite(signal)).mean(axis=0)
+    clipping, saturated = clipped(signal), full_scale(signal, units)
     signal, valid = _filled(signal, missing, runs, order, steps)
     parts = _long_enough(filters.pieces(runs, valid), order)
     valid = np.zeros(len(signal), bool)
     for part in parts:
         valid[part] = True
     if _is_envelope(signal, order):
-        filtered, lines = np.where(valid[:, None], signal, np.float32(0)), ()
+        made, lines = np.where(valid[:, None], signal, np.float32(0)), ()
         steps.append({"step": "no filter", "why": "the signal is an envelope already"})
     else:
         signal = _centred(signal, parts, order, steps)
-        filtered, lines = _filtered(signal, parts, order, steps)
-    found = Channels(
-        raw.names,
-        signal,
-        filtered,
-        parts,
-        valid,
-        missing,
-        clipping,
-        saturated if units == "count" else np.zeros(len(raw.names)),
-        order.rate,
-        units,
-        lines,
-        resting(raw.times),
+        made, lines = filtered(signal, parts, order, steps)
+    return Channels(
+        names=raw.names,
+        before=signal,
+        after=made,
+        parts=parts,
+        valid=valid,
+        missing=missing,
+        clipping=clipping,
+        saturated=saturated,
+        rate=order.rate,
+        units=units,
+        lines_hz=lines,
+        rest=resting(raw.times),
     )
-    columns, spoiled = judge(found)
-    _check_channels(spoiled, raw, order)
-    dropped = spoiled if order.options["bad_channels"] == "drop" else {}
-    keep = np.array([name not in dropped for name in raw.names])
-    _check_amplitude(filtered[valid][:, [n not in spoiled for n in raw.names]], units, order)
-    content = report(found, columns, spoiled, dropped, flags)
-    if dropped:
-        steps.append({"step": "drop bad channels", "channels": sorted(dropped)})
-    return _finished(filtered[:, keep], valid, raw, keep, units, steps, content, order)
 
 
 def _finished(
-    signal: np.ndarray,
-    valid: np.ndarray,
+    found: Channels,
     raw: Raw,
     keep: np.ndarray,
-    units: str,
     steps: list[dict[str, Any]],
     content: dict[str, Any],
     order: Order,
 ) -> Cleaned:
+    signal, valid, units = found.after[:, keep], found.valid, found.units
     if order.options["standardise"] == "zscore":
         signal, units = filters.zscore(signal, valid), "SD"
         steps.append({"step": "z-score", "over": "valid samples", "acausal": True})
@@ -152,7 +156,7 @@ def _filled(
         signal, runs, longest=max(1, round(FILLED_S * order.rate))
     )
     gaps = np.asarray(~np.isfinite(made))
-    dropped = (missing > MOST_MISSING) & (order.options["bad_channels"] == "drop")
+    dropped = (100 * missing > MOST_MISSING) & (order.options["bad_channels"] == "drop")
     valid = np.asarray(~gaps[:, ~dropped].any(axis=1))
     steps.append(
         {
@@ -201,102 +205,26 @@ def _is_envelope(signal: np.ndarray, order: Order) -> bool:
     return True
 
 
-def _band(order: Order) -> tuple[float | None, float | None]:
-    nyquist = order.rate / 2
-    if order.options["band_hz"] is not None:
-        return filters.checked_band(
-            order.options["band_hz"], rate=order.rate, time_unit=order.time_unit, name=order.name
-        )
-    if order.rate < SLOW_RATE_HZ:
-        return min(20.0, 0.2 * nyquist), None
-    return 20.0, min(450.0, 0.9 * nyquist)
-
-
-def _filtered(
-    signal: np.ndarray, parts: Sequence[slice], order: Order, steps: list[dict[str, Any]]
-) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Return the notched and band-passed signal, and the mains lines that were taken out."""
-    low, high = _band(order)
-    causal = bool(order.options["causal"])
-    ahead = {} if causal else {"acausal": True}
-    line, why = _line(signal, parts, order)
-    top = min(high or np.inf, 0.95 * order.rate / 2)
-    lines = tuple(line * h for h in range(1, int(top / line) + 1) if line * h < top) if line else ()
-    if lines:
-        steps.append(
-            {"step": "notch", "lines_hz": list(lines), "width_hz": NOTCH_HZ, "why": why, **ahead}
-        )
-    else:
-        steps.append({"step": "no notch", "why": why})
-    steps.append(
-        {
-            "step": "band-pass" if high else "high-pass",
-            "low_hz": low,
-            "high_hz": high,
-            "filter": "Butterworth",
-            "order": 4,
-            "causal": causal,
-            **ahead,
-        }
-    )
-    sections = np.concatenate(
-        [
-            filters.notch(lines, rate=order.rate, width_hz=NOTCH_HZ),
-            filters.butterworth(low, high, rate=order.rate),
-        ]
-    )
-    pad = round(PAD_S * order.rate)
-    return filters.filter_pieces(signal, parts, sections, causal=causal, pad=pad), lines
-
-
-def _line(signal: np.ndarray, parts: Sequence[slice], order: Order) -> tuple[float | None, str]:
-    """Return the mains frequency to take out, None for none, and why."""
-    asked = order.options["notch_hz"]
-    if asked is None:
-        return None, "not asked for"
-    if asked != "auto":
-        if asked >= order.rate / 2:
-            raise ValueError(
-                f"{order.name}: the mains line {asked:g} Hz must lie below half the sampling rate, "
-                f"{order.rate / 2:g} Hz; set notch_hz: null"
-            )
-        return float(asked), "asked for"
-    frequencies, power, windows = filters.spectrum(
-        signal, parts, rate=order.rate, samples=round(LINE_WINDOW_S * order.rate)
-    )
-    found = {
-        line: float(np.median(filters.line_ratio(frequencies, power, line)))
-        for line in MAINS_HZ
-        if line < 0.95 * order.rate / 2
-    }
-    if not found:
-        return None, "the rate is too low to hold a mains line"
-    line = max(found, key=lambda f: found[f])
-    limit = LINE_DB if windows >= FEW_WINDOWS else LINE_DB_FEW
-    said = f"{line} Hz is {found[line]:.1f} dB over its neighbours, limit {limit} dB"
-    return (float(line) if found[line] > limit else None), said
-
-
-def _check_channels(spoiled: dict[str, str], raw: Raw, order: Order) -> None:
-    if len(spoiled) == len(raw.names):
-        name, reason = next(iter(spoiled.items()))
-        raise ValueError(
-            f"{order.name}: all {len(raw.names)} channels are bad (the first, {name}: {reason}); "
-            "exclude the recording"
-        )
-
-
-def _check_amplitude(filtered: np.ndarray, units: str, order: Order) -> None:
-    if units == "count":
+def _check_amplitude(found: Channels, order: Order) -> None:
+    power = (found.after[found.valid].astype(np.float64) ** 2).mean(axis=0)
+    moving = power[power > 0]
+    if found.units == "count" or not len(moving):
         return
-    rms = float(np.median(np.sqrt((filtered.astype(np.float64) ** 2).mean(axis=0))))
+    rms = float(np.median(np.sqrt(moving)))
     if LEAST_RMS_UV <= rms <= MOST_RMS_UV:
         return
     fits = [f for f in (1e3, 1e-3, 1e6, 1e-6) if LEAST_RMS_UV <= rms * f <= MOST_RMS_UV]
-    remedy = (
-        f"a factor {fits[0]:g} would bring it there, so correct units" if fits else "correct units"
-    )
+    remedy = f"a factor {fits[0]:g} would fit, so correct units" if fits else "correct units"
     raise ValueError(
         f"{order.name}: the median channel has {rms:.3g} uV (root mean square), outside "
         f"{LEAST_RMS_UV:g} to {MOST_RMS_UV:g} uV; {remedy}"
     )
+
+
+def _check_channels(spoiled: Mapping[str, str], n_channels: int, order: Order) -> None:
+    if len(spoiled) == n_channels:
+        name, reason = next(iter(spoiled.items()))
+        raise ValueError(
+            f"{order.name}: all {n_channels} channels are bad (the first, {name}: {reason}); exclude "
+            "the recording or set bad_channels: keep"
+        )

@@ -69,7 +69,9 @@ def csv_address(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str | N
     return f"data:text/csv;charset=utf-8,{quote(text, safe=',.')}"
 
 
-def file_address(path: Path | None, folder: Path, *, limit: int, budget: Budget) -> tuple[str | None, bool]:
+def file_address(
+    path: Path | None, folder: Path, *, limit: int, budget: Budget
+) -> tuple[str | None, bool]:
     """Return the address of a file and whether it is embedded.
 
     A file above ``limit`` bytes, or beyond the page's budget, is linked relative to ``folder``;

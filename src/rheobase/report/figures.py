@@ -12,8 +12,25 @@ from markupsafe import Markup
 from rheobase.report.embed import Figure, address, csv_address
 from rheobase.report.svg import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Axis, Canvas, picture
 
-UNITS = {"mm": "mm", "hz": "Hz", "s": "s", "db": "dB", "uv": "µV", "mv": "mV", "percent": "%", "ms": "ms"}
-PROPER = {"tsnr": "tSNR", "dvars": "DVARS", "snr": "SNR", "hz": "Hz", "sd": "SD", "fd": "FD", "dff": "dF/F"}
+UNITS = {
+    "mm": "mm",
+    "hz": "Hz",
+    "s": "s",
+    "db": "dB",
+    "uv": "µV",
+    "mv": "mV",
+    "percent": "%",
+    "ms": "ms",
+}
+PROPER = {
+    "tsnr": "tSNR",
+    "dvars": "DVARS",
+    "snr": "SNR",
+    "hz": "Hz",
+    "sd": "SD",
+    "fd": "FD",
+    "dff": "dF/F",
+}
 UNIT_WORD = {"fmri": "region", "calcium": "cell", "emg": "channel", "series": "channel"}
 
 
@@ -24,7 +41,9 @@ def spectrum(name: str, preview: Mapping[str, Any], modality: str, time_unit: st
     x, before, after = (list(data.get(key) or []) for key in ("frequency_hz", "before", "after"))
     if not x:
         return None
-    canvas = Canvas(Axis.over(x, f"frequency ({unit})", pad=0), Axis.over([*before, *after], "power", log=True))
+    canvas = Canvas(
+        Axis.over(x, f"frequency ({unit})", pad=0), Axis.over([*before, *after], "power", log=True)
+    )
     drawn = canvas.frame() + canvas.line(x, before, "before") + canvas.line(x, after, "after")
     word = UNIT_WORD.get(modality, "unit")
     return Figure(
@@ -32,7 +51,9 @@ def spectrum(name: str, preview: Mapping[str, Any], modality: str, time_unit: st
         picture(drawn, alt=f"{name}: power over frequency, before and after cleaning"),
         f"Median over {word}s, power on a logarithmic scale. Dashed grey before, solid blue after. A filter shows "
         "as a drop outside its band; a narrow peak that remains is interference.",
-        csv_address([f"frequency ({unit})", "before", "after"], zip(x, before, after, strict=False)),
+        csv_address(
+            [f"frequency ({unit})", "before", "after"], zip(x, before, after, strict=False)
+        ),
         f"{name}_spectrum.csv",
     )
 
@@ -45,7 +66,9 @@ def carpet(name: str, preview: Mapping[str, Any], modality: str, time_unit: str)
     time = data.get("time") or range(len(data["after"][0]))
     word = UNIT_WORD.get(modality, "unit")
     panels = [
-        _carpet_panel(f"{name}: {word}s over time, {when} cleaning", data[when], time, time_unit, when, word)
+        _carpet_panel(
+            f"{name}: {word}s over time, {when} cleaning", data[when], time, time_unit, when, word
+        )
         for when in ("before", "after")
         if data.get(when)
     ]
@@ -61,13 +84,18 @@ def carpet(name: str, preview: Mapping[str, Any], modality: str, time_unit: str)
         f"One row a {word}, time to the right; dark is low, light is high (3 standard deviations each way). Columns that "
         f"are dark or light in all rows are events that hit every {word} at once, such as movement; they should be "
         "weaker after cleaning.",
-        csv_address(["stage", word, *time], rows),
+        csv_address(["stage", word, *map(str, time)], rows),
         f"{name}_carpet.csv",
     )
 
 
 def _carpet_panel(
-    alt: str, values: Sequence[Sequence[int]], time: Sequence[float], time_unit: str, when: str, word: str
+    alt: str,
+    values: Sequence[Sequence[int]],
+    time: Sequence[float],
+    time_unit: str,
+    when: str,
+    word: str,
 ) -> Markup:
     from PIL import Image
 
@@ -76,14 +104,18 @@ def _carpet_panel(
     Image.fromarray(grey).save(buffer, "PNG", optimize=True)
     height = 200
     canvas = Canvas(
-        Axis(float(time[0]), float(time[-1]) or 1.0, f"time ({time_unit})"), Axis(0, 1, f"{word}s, {when}"), height
+        Axis(float(time[0]), float(time[-1]) or 1.0, f"time ({time_unit})"),
+        Axis(0, 1, f"{word}s, {when}"),
+        height,
     )
     inner_w, inner_h = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
     image = (
         f'<image x="{LEFT}" y="{TOP}" width="{inner_w}" height="{inner_h}" preserveAspectRatio="none" '
         f'href="{address(buffer.getvalue(), "image/png")}"/>'
     )
-    return picture(canvas.frame(y_ticks=[(1.0, "1"), (0.0, str(len(values)))]) + image, alt=alt, height=height)
+    return picture(
+        canvas.frame(y_ticks=[(1.0, "1"), (0.0, str(len(values)))]) + image, alt=alt, height=height
+    )
 
 
 def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | None:
@@ -98,8 +130,20 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
         x = Axis.over(time, f"time ({time_unit})", pad=0)
         upper = Canvas(x, Axis.over(_finite(before), f"{str(unit)[:40]}, before"), 185)
         lower = Canvas(x, Axis.over(_finite(after), f"{str(unit)[:40]}, after"), 185)
-        panels.append(picture(upper.frame() + upper.line(time, before, "plain-before"), alt=f"{name}, {unit}, before cleaning", height=185))
-        panels.append(picture(lower.frame() + lower.line(time, after, "after"), alt=f"{name}, {unit}, after cleaning", height=185))
+        panels.append(
+            picture(
+                upper.frame() + upper.line(time, before, "plain-before"),
+                alt=f"{name}, {unit}, before cleaning",
+                height=185,
+            )
+        )
+        panels.append(
+            picture(
+                lower.frame() + lower.line(time, after, "after"),
+                alt=f"{name}, {unit}, after cleaning",
+                height=185,
+            )
+        )
         rows += [[unit, *row] for row in zip(time, before, after, strict=False)]
     return Figure(
         "Traces",
@@ -127,12 +171,18 @@ def series(name: str, preview: Mapping[str, Any], limits: Mapping[str, float]) -
         panels.append(picture(drawn, alt=f"{name}: {measure(key)} over samples", height=190))
     longest = max(len(values) for values in data.values())
     columns = [[*values, *[None] * (longest - len(values))] for values in data.values()]
-    marked = " The dashed line is the limit above which samples are not used." if limits.keys() & data.keys() else ""
+    marked = (
+        " The dashed line is the limit above which samples are not used."
+        if limits.keys() & data.keys()
+        else ""
+    )
     return Figure(
         "Sample by sample",
         Markup("").join(panels),
         f"Peaks are samples that differ abruptly from the one before, mostly movement.{marked}",
-        csv_address(["sample", *data], ([i, *row] for i, row in enumerate(zip(*columns, strict=True)))),
+        csv_address(
+            ["sample", *data], ([i, *row] for i, row in enumerate(zip(*columns, strict=True)))
+        ),
         f"{name}_series.csv",
     )
 
@@ -149,7 +199,11 @@ def strip(metric: str, values: Mapping[str, float], outliers: Mapping[str, str])
     words = "; ".join(f"{name} is {outliers[name]}" for name in values if name in outliers)
     return Figure(
         measure(metric),
-        picture(drawn, alt=f"{measure(metric)} of {len(values)} recordings. Outliers: {words or 'none'}", height=height),
+        picture(
+            drawn,
+            alt=f"{measure(metric)} of {len(values)} recordings. Outliers: {words or 'none'}",
+            height=height,
+        ),
         f"One point a recording; height has no meaning. {'Outliers: ' + words if words else 'No outlier'}.",
     )
 
@@ -165,5 +219,3 @@ def measure(key: str) -> str:
 
 def _finite(values: Sequence[float | None]) -> list[float]:
     return [v for v in values if v is not None]
-
-

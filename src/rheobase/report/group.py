@@ -60,7 +60,9 @@ def group_table(report: ReportInput) -> GroupTable:
     """Return the comparison of all recordings over sizes and quality measures."""
     measures = {str(r["name"]): _measures(r, report.qc) for r in report.recordings}
     columns = tuple(dict.fromkeys(key for found in measures.values() for key in found))
-    limits = {c: fences([v for m in measures.values() if (v := m.get(c)) is not None]) for c in columns}
+    limits = {
+        c: fences([v for m in measures.values() if (v := m.get(c)) is not None]) for c in columns
+    }
     folds = _test_folds(report.splits)
     outliers: dict[str, dict[str, str]] = {}
     rows = []
@@ -72,23 +74,38 @@ def group_table(report: ReportInput) -> GroupTable:
             if side:
                 outliers.setdefault(column, {})[name] = side
             cells.append(Cell(value, side))
-        flags = len(report.qc.get(name, {}).get("flags", [])) + len(report.group_flags.get(name, []))
-        words = [f"{cell.outlier} {measure(column)}" for column, cell in zip(columns, cells, strict=True) if cell.outlier]
-        rows.append(Row(name, ", ".join(folds.get(name, [])), tuple(cells), flags, "; ".join(words)))
+        flags = len(report.qc.get(name, {}).get("flags", [])) + len(
+            report.group_flags.get(name, [])
+        )
+        words = [
+            f"{cell.outlier} {measure(column)}"
+            for column, cell in zip(columns, cells, strict=True)
+            if cell.outlier
+        ]
+        rows.append(
+            Row(name, ", ".join(folds.get(name, [])), tuple(cells), flags, "; ".join(words))
+        )
     return GroupTable(columns, tuple(rows), outliers)
 
 
-def _measures(recording: Mapping[str, Any], qc: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+def _measures(
+    recording: Mapping[str, Any], qc: Mapping[str, Mapping[str, Any]]
+) -> dict[str, float | None]:
     sizes = {
         f"duration_{recording.get('time_unit', 's')}": recording.get("duration"),
         "units_kept": recording.get("n_units"),
-        "valid_percent": None if recording.get("valid_fraction") is None else 100 * recording["valid_fraction"],
+        "valid_percent": None
+        if recording.get("valid_fraction") is None
+        else 100 * recording["valid_fraction"],
     }
     metrics = qc.get(str(recording["name"]), {}).get("metrics", {})
     for size, measured in (("units_kept", "n_kept"), ("valid_percent", "invalid_percent")):
         if measured in metrics:
             del sizes[size]
-    return {**sizes, **{k: v for k, v in metrics.items() if v is None or isinstance(v, int | float)}}
+    return {
+        **sizes,
+        **{k: v for k, v in metrics.items() if v is None or isinstance(v, int | float)},
+    }
 
 
 def _side(value: float | None, limits: tuple[float, float] | None) -> str:

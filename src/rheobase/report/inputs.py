@@ -68,7 +68,9 @@ class IndexEntry:
 
 def ratio_of(report: ReportInput) -> float | None:
     """Return n_test / n_train in samples, averaged over folds."""
-    return size_ratio(report.splits, {str(r["name"]): int(r["n_samples"]) for r in report.recordings})
+    return size_ratio(
+        report.splits, {str(r["name"]): int(r["n_samples"]) for r in report.recordings}
+    )
 
 
 def summaries_of(report: ReportInput) -> dict[str, tuple[ScoreSummary, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rheobase.evaluate.verdict import number
+from rheobase.evaluate.words import number
 from rheobase.report.figures import UNITS
 from rheobase.report.inputs import ReportInput, ratio_of
 from rheobase.report.references import FAMILY_WORKS, SOFTWARE, WORKS, Work, bibliography
@@ -54,7 +54,12 @@ def write_methods(report: ReportInput, version: str) -> Methods:
         cited.update(keys)
         return "(" + "; ".join(f"{WORKS[k].short} {WORKS[k].year}" for k in keys) + ")"
 
-    paragraphs = [_data(report), _cleaning(report, cite), _models(report, cite), _testing(report, cite)]
+    paragraphs = [
+        _data(report),
+        _cleaning(report, cite),
+        _models(report, cite),
+        _testing(report, cite),
+    ]
     paragraphs.append(_software(report, version, cite))
     return Methods(tuple(p for p in paragraphs if p), bibliography(cited))
 
@@ -66,7 +71,11 @@ def _data(report: ReportInput) -> str:
     subjects = {str((r.get("entities") or {}).get("subject", r["name"])) for r in recordings}
     rates = sorted({float(r["rate"]) for r in recordings if r.get("rate")})
     frames = recordings[0].get("time_unit") == "frame"
-    rate = "the sampling rate is unknown and time counts frames" if frames else f"sampled at {_span(rates)} Hz"
+    rate = (
+        "the sampling rate is unknown and time counts frames"
+        if frames
+        else f"sampled at {_span(rates)} Hz"
+    )
     units = _span(sorted({float(r["n_units"]) for r in recordings}))
     left = f" {len(report.excluded)} further recordings were excluded." if report.excluded else ""
     return (
@@ -91,7 +100,11 @@ def describe_step(step: Mapping[str, Any]) -> str:
 def _detail(key: str, value: Any) -> str:
     stem, _, unit = key.rpartition("_")
     known = stem and unit in UNITS and isinstance(value, int | float | list | tuple)
-    return f"{stem.replace('_', ' ')} {_value(value)} {UNITS[unit]}" if known else f"{key.replace('_', ' ')} {_value(value)}"
+    return (
+        f"{stem.replace('_', ' ')} {_value(value)} {UNITS[unit]}"
+        if known
+        else f"{key.replace('_', ' ')} {_value(value)}"
+    )
 
 
 def _value(value: Any) -> str:
@@ -107,7 +120,11 @@ def _value(value: Any) -> str:
 def _cleaning(report: ReportInput, cite: Any) -> str:
     steps = next((r["steps"] for r in report.recordings if r.get("steps")), [])
     if not steps:
-        return "The signals were analysed as they came, without further processing." if report.recordings else ""
+        return (
+            "The signals were analysed as they came, without further processing."
+            if report.recordings
+            else ""
+        )
     text = f"Signals were processed in this order: {'; '.join(describe_step(s) for s in steps)}."
     acausal = [str(s.get("step")) for s in steps if s.get("acausal")]
     if acausal:
@@ -152,7 +169,9 @@ def _testing(report: ReportInput, cite: Any) -> str:
     by = str(report.splits.get("by", ""))
     seeds = sorted({run["seed"] for runs in report.runs.values() for run in runs})
     gap = report.splits.get("gap_s")
-    unit = "frames" if report.recordings and report.recordings[0].get("time_unit") == "frame" else "s"
+    unit = (
+        "frames" if report.recordings and report.recordings[0].get("time_unit") == "frame" else "s"
+    )
     apart = f", {gap:g} {unit} apart from the training part" if gap and by == "time" else ""
     many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     ratio = number(ratio_of(report))
@@ -169,8 +188,15 @@ def _testing(report: ReportInput, cite: Any) -> str:
 
 
 def _software(report: ReportInput, version: str, cite: Any) -> str:
-    versions = {str(k).lower(): str(v) for k, v in (report.provenance.get("versions") or {}).items()}
-    loaded = {name.lower() for runs in report.runs.values() for run in runs for name in run.get("versions") or {}}
+    versions = {
+        str(k).lower(): str(v) for k, v in (report.provenance.get("versions") or {}).items()
+    }
+    loaded = {
+        name.lower()
+        for runs in report.runs.values()
+        for run in runs
+        for name in run.get("versions") or {}
+    }
     modality = {"fmri": {"nilearn"}, "emg": {"mne"}}.get(report.modality, set())
     always = {"numpy", "scipy", "xarray", "snakemake"}
     used = [n for n in SOFTWARE if n in versions and (n in always | modality | loaded)]

@@ -67,8 +67,12 @@ def models_section(
                 statement=statement,
                 scores=scores,
                 plots=tuple(dot_plot(score, counter) for score in scores),
-                drawings=tuple(_drawing(d, report.folder, budget) for d in report.drawings.get(name, [])),
-                notices=tuple(dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])),
+                drawings=tuple(
+                    _drawing(d, report.folder, budget) for d in report.drawings.get(name, [])
+                ),
+                notices=tuple(
+                    dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])
+                ),
                 notes=tuple((score.label, note) for score in scores for note in score.notes),
                 errors=tuple(e for e in errors if name in re.findall(r"\w+", str(e["job"]))),
                 cost=_cost(runs),
@@ -111,7 +115,9 @@ def _drawing(drawing: Mapping[str, Any], folder: Path, budget: Budget) -> Figure
     title = str(drawing.get("title") or drawing.get("name", ""))
     note = ""
     if embedded:
-        body = Markup(f'<img src="{address}" alt="{escape(drawing.get("alt") or title)}" loading="lazy">')
+        body = Markup(
+            f'<img src="{address}" alt="{escape(drawing.get("alt") or title)}" loading="lazy">'
+        )
     else:
         body = Markup("")
         note = (
@@ -121,4 +127,11 @@ def _drawing(drawing: Mapping[str, Any], folder: Path, budget: Budget) -> Figure
         )
     table = drawing.get("csv_path")
     csv, _ = file_address(Path(table) if table else None, folder, limit=CSV_LIMIT, budget=budget)
-    return Figure(title, body, str(drawing.get("caption", "")), csv, f"{drawing.get('name', 'figure')}.csv", note)
+    return Figure(
+        title,
+        body,
+        str(drawing.get("caption", "")),
+        csv,
+        f"{drawing.get('name', 'figure')}.csv",
+        note,
+    )

@@ -13,7 +13,15 @@ from markupsafe import Markup
 
 from rheobase import __version__
 from rheobase.evaluate.compare import side_by_side
-from rheobase.evaluate.verdict import WORDS, above_chance, interval_text, number, outcome, p_text, score_text
+from rheobase.evaluate.verdict import (
+    WORDS,
+    above_chance,
+    interval_text,
+    number,
+    outcome,
+    p_text,
+    score_text,
+)
 from rheobase.report import palette
 from rheobase.report.embed import Budget, address, script_json
 from rheobase.report.figures import measure, strip
@@ -37,7 +45,16 @@ SECTIONS = (
     ("provenance", "Provenance"),
     ("errors", "Warnings and errors"),
 )
-SHOWN_PROVENANCE = {"versions", "inputs", "cost", "config_text", "git_commit", "git_dirty", "command", "seeds"}
+SHOWN_PROVENANCE = {
+    "versions",
+    "inputs",
+    "cost",
+    "config_text",
+    "git_commit",
+    "git_dirty",
+    "command",
+    "seeds",
+}
 
 
 @functools.cache
@@ -51,8 +68,18 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "interval": interval_text, "p": p_value, "measure": measure}
-    made.filters |= {"score": score_text, "step": describe_step, "plain": plain, "duration": duration}
-    made.globals |= {"words": WORDS, "outcome": outcome, "above_chance": above_chance, "version": __version__}
+    made.filters |= {
+        "score": score_text,
+        "step": describe_step,
+        "plain": plain,
+        "duration": duration,
+    }
+    made.globals |= {
+        "words": WORDS,
+        "outcome": outcome,
+        "above_chance": above_chance,
+        "version": __version__,
+    }
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from rheobase.evaluate.aggregate import ScoreSummary
-from rheobase.evaluate.verdict import interval_text, number
+from rheobase.evaluate.words import interval_text, number
 from rheobase.report.embed import Figure, csv_address, script_json
 from rheobase.report.svg import Axis, Canvas, picture
 
@@ -57,13 +57,20 @@ def dot_plot(score: ScoreSummary, counter: Counter) -> Figure:
 def _caption(score: ScoreSummary, interactive: bool) -> str:
     parts = ["One point a fold; thin lines join the same fold."]
     parts.append("Higher is better." if score.higher_is_better else "Lower is better.")
-    parts.append("The diamond is the mean" + (" with its 95 % interval." if score.interval else "; too few folds for an interval."))
+    parts.append(
+        "The diamond is the mean"
+        + (" with its 95 % interval." if score.interval else "; too few folds for an interval.")
+    )
     if score.chance is not None:
         parts.append("The dashed line is chance.")
     if len(score.comparisons) > MAX_RIVALS:
-        parts.append(f"The best {MAX_RIVALS} of {len(score.comparisons)} rivals are drawn; the table has all.")
+        parts.append(
+            f"The best {MAX_RIVALS} of {len(score.comparisons)} rivals are drawn; the table has all."
+        )
     if not interactive:
-        parts.append(f"Drawn as an image: only the first {MAX_INTERACTIVE} plots of a page are interactive.")
+        parts.append(
+            f"Drawn as an image: only the first {MAX_INTERACTIVE} plots of a page are interactive."
+        )
     return " ".join(parts)
 
 
@@ -74,7 +81,10 @@ def _alt(score: ScoreSummary) -> str:
 
 
 def _columns(score: ScoreSummary) -> list[tuple[str, Sequence[float | None]]]:
-    return [(score.model, score.fold_values), *((c.label, c.rival_folds) for c in score.comparisons[:MAX_RIVALS])]
+    return [
+        (score.model, score.fold_values),
+        *((c.label, c.rival_folds) for c in score.comparisons[:MAX_RIVALS]),
+    ]
 
 
 def plotly_spec(score: ScoreSummary) -> dict[str, Any]:
@@ -107,7 +117,16 @@ def plotly_spec(score: ScoreSummary) -> dict[str, Any]:
         level = score.chance.level
         shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level,
                        "line": {"dash": "dash", "width": 1.5, "color": "limit"}})  # fmt: skip
-        data.append({"type": "scatter", "mode": "markers", "x": [0], "y": [level], "hoverinfo": "skip", "opacity": 0})
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [0],
+                "y": [level],
+                "hoverinfo": "skip",
+                "opacity": 0,
+            }
+        )
     title = f"{score.label} ({score.unit})" if score.unit else score.label
     layout = {
         "height": 300, "margin": {"l": 62, "r": 12, "t": 12, "b": 44}, "showlegend": False, "shapes": shapes,
@@ -138,7 +157,9 @@ def static(score: ScoreSummary, alt: str) -> Markup:
              for i, (name, _) in enumerate(columns)]  # fmt: skip
     drawn += [canvas.level(v, "limit") for v in level]
     for tick in y.ticks(4):
-        drawn.append(f'<text x="{canvas.left - 6}" y="{canvas.at_y(tick) + 4}" text-anchor="end">{tick:g}</text>')
+        drawn.append(
+            f'<text x="{canvas.left - 6}" y="{canvas.at_y(tick) + 4}" text-anchor="end">{tick:g}</text>'
+        )
     for i, fold in enumerate(score.folds):
         drawn.append(canvas.line(range(len(columns)), [column[i] for _, column in columns], "pair"))
         for x, (name, column) in enumerate(columns):

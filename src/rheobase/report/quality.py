@@ -14,22 +14,43 @@ MAX_SHOWN = 12
 SEVERITY = {"bad": 0, "warning": 1}
 GLOSSARY = {
     "fmri": (
-        ("tSNR", "mean over standard deviation in time; higher is better, spatial smoothing raises it"),
+        (
+            "tSNR",
+            "mean over standard deviation in time; higher is better, spatial smoothing raises it",
+        ),
         ("SD", "standard deviation of a region over time, as stored or in percent of its mean"),
-        ("ac1", "correlation of a region with itself one volume later; near 1 means smooth in time"),
-        ("DVARS", "change of all regions from one volume to the next; peaks are movement or artefacts"),
+        (
+            "ac1",
+            "correlation of a region with itself one volume later; near 1 means smooth in time",
+        ),
+        (
+            "DVARS",
+            "change of all regions from one volume to the next; peaks are movement or artefacts",
+        ),
         ("FD", "framewise displacement: head movement from one volume to the next, in mm"),
-        ("power above 0.1 Hz", "share of power above the usual resting-state band; near 0 means filtered before"),
+        (
+            "power above 0.1 Hz",
+            "share of power above the usual resting-state band; near 0 means filtered before",
+        ),
     ),
     "calcium": (
-        ("SNR", "size of the events over the noise of the trace; cells below the limit are excluded"),
+        (
+            "SNR",
+            "size of the events over the noise of the trace; cells below the limit are excluded",
+        ),
         ("noise", "standard deviation of what changes from frame to frame"),
         ("skewness", "asymmetry of the trace; positive where there are events"),
         ("drift", "slow change of the baseline, mostly bleaching or movement out of focus"),
-        ("global variance", "share of variance that all cells have in common; high means light or movement"),
+        (
+            "global variance",
+            "share of variance that all cells have in common; high means light or movement",
+        ),
     ),
     "emg": (
-        ("line before, line after", "power at the mains frequency and its harmonics over its surroundings"),
+        (
+            "line before, line after",
+            "power at the mains frequency and its harmonics over its surroundings",
+        ),
         ("smr", "signal over power below the band: low means movement of cables or skin"),
         ("clipped", "share of samples at the ends of the amplifier's range"),
         ("equal", "share of samples equal to the one before: a dead or frozen channel"),

@@ -22,7 +22,9 @@ class Axis:
     log: bool = False
 
     @classmethod
-    def over(cls, values: Sequence[float], title: str, *, log: bool = False, pad: float = 0.04) -> Axis:
+    def over(
+        cls, values: Sequence[float], title: str, *, log: bool = False, pad: float = 0.04
+    ) -> Axis:
         """Return an axis that holds all finite values (positive ones where logarithmic)."""
         usable = [v for v in values if v is not None and math.isfinite(v) and (v > 0 or not log)]
         if not usable:
@@ -83,11 +85,15 @@ class Canvas:
         for value in self.x.ticks():
             x = self.at_x(value)
             made.append(f'<path class="gl" d="M{x} {TOP}V{floor}"/>')
-            made.append(f'<text x="{x}" y="{floor + 15}" text-anchor="middle">{label(value)}</text>')
+            made.append(
+                f'<text x="{x}" y="{floor + 15}" text-anchor="middle">{label(value)}</text>'
+            )
         for value, text in y_ticks or [(v, label(v)) for v in self.y.ticks(4)]:
             y = self.at_y(value)
             made.append(f'<path class="gl" d="M{self.left} {y}H{WIDTH - RIGHT}"/>')
-            made.append(f'<text x="{self.left - 6}" y="{y + 4}" text-anchor="end">{escape(text)}</text>')
+            made.append(
+                f'<text x="{self.left - 6}" y="{y + 4}" text-anchor="end">{escape(text)}</text>'
+            )
         made.append(
             f'<text class="axis" x="{middle}" y="{self.height - 8}" text-anchor="middle">{escape(self.x.title)}</text>'
         )
@@ -99,7 +105,12 @@ class Canvas:
         """Return a line through the points; it breaks where a value is missing."""
         d, pen = [], "M"
         for x, y in zip(xs, ys, strict=False):
-            if y is None or not math.isfinite(y) or (self.y.log and y <= 0) or (self.x.log and x <= 0):
+            if (
+                y is None
+                or not math.isfinite(y)
+                or (self.y.log and y <= 0)
+                or (self.x.log and x <= 0)
+            ):
                 pen = "M"
                 continue
             d.append(f"{pen}{self.at_x(x):g} {self.at_y(y):g}")

@@ -79,17 +79,17 @@ def simulate(
         fired = _bursts(rng, members, active, loadings[animal], preset[2])
         fired += rng.poisson(0.03 / RATE_HZ, fired.shape)
         noise = rng.normal(size=fired.shape)
+        shifts = rng.integers(frames, size=neurons)
         if level == "null":
-            fired = _shifted(rng, fired)
+            fired = _shifted(fired, shifts)
         spikes[animal] = fired
         fluorescence[animal] = _fluorescence(fired, amplitudes, noise, preset[0])
     return CalciumAnimals(fluorescence, spikes, members, active, loadings, amplitudes)
 
 
-def _shifted(rng: np.random.Generator, fired: np.ndarray) -> np.ndarray:
-    """Return every neuron's spikes moved in a circle by an amount of its own."""
-    frames, neurons = fired.shape
-    rows = (np.arange(frames)[:, None] - rng.integers(frames, size=neurons)) % frames
+def _shifted(fired: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Return every neuron's spikes moved in a circle by its own number of frames."""
+    rows = (np.arange(len(fired))[:, None] - shifts) % len(fired)
     return np.take_along_axis(fired, rows, axis=0)
 
 

@@ -16,8 +16,12 @@ FARTHEST = 2
 HARMONICS = ((1, 1.0), (3, 0.3), (5, 0.1))
 
 
-def gains(channels: int, muscles: int, kappa: float, shift: float) -> np.ndarray:
-    """Return how strongly each electrode sees each muscle, (muscle, channel); angles in radians."""
+def gains(channels: int, muscles: int, difficulty: float, shift: float) -> np.ndarray:
+    """Return how strongly each electrode sees each muscle, (muscle, channel).
+
+    ``shift`` turns the electrodes, in radians; crosstalk grows with ``difficulty`` up to 1.6.
+    """
+    kappa = 0.45 * min(difficulty, 1.6)
     apart = 2 * np.pi * (np.arange(muscles)[:, None] / muscles - np.arange(channels) / channels)
     apart = (apart - shift + np.pi) % (2 * np.pi) - np.pi
     return np.exp(-(apart**2) / (2 * kappa**2))

@@ -68,9 +68,7 @@ def simulate(
 ) -> EmgSession:
     """Return a session of ``gestures`` times ``repetitions`` contractions.
 
-    ``difficulty`` scales crosstalk, variability and noise. Electrodes are displaced by
-    ``shift_rad`` from repetition ``shift_from`` on. ``faults`` names what is planted: pops, dead,
-    clipped, detached, gap.
+    Electrodes turn by ``shift_rad`` at repetition ``shift_from``; ``faults`` may name ``FAULTS``.
     """
     _check(rate_hz, channels, faults, rest_s)
     rng = np.random.default_rng(seed)
@@ -80,12 +78,10 @@ def simulate(
         rng, patterns, coefficients, rate=rate_hz, repetitions=repetitions, hold_s=hold_s,
         rest_s=rest_s, difficulty=difficulty,
     )  # fmt: skip
-    kappa = 0.45 * min(difficulty, 1.6)
-    mixing, moved = (
-        electrodes.gains(channels, muscle_count, kappa, shift) for shift in (0.0, shift_rad)
-    )
+    mixing = electrodes.gains(channels, muscle_count, difficulty, 0.0)
+    moved = electrodes.gains(channels, muscle_count, difficulty, shift_rad)
     clean, spikes = _recruit(rng, when, muscles.pool(units), mixing, moved, shift_from, rate_hz)
-    signal = clean + (_noise(rng, clean.shape, difficulty, line_hz, rate_hz) if contaminate else 0)
+    signal = clean + contaminate * _noise(rng, clean.shape, difficulty, line_hz, rate_hz)
     planted = electrodes.spoil(rng, signal, faults, line_hz=line_hz, rate=rate_hz)
     return EmgSession(
         signal, clean, when.stimulus, when.restimulus, when.repetition, when.excitation, spikes,

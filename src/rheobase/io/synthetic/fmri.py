@@ -63,17 +63,15 @@ def simulate(
     """
     dwell = _check(regions, communities, difference, tr_s, dwell_s)
     rng = np.random.default_rng(seed)
-    extra = delta if difference == "static" else 0.0
-    covariances = _covariances(rng, states, communities, extra)
+    covariances = _covariances(rng, states, communities, delta * (difference == "static"))
     roots = np.linalg.cholesky(covariances)
     loadings = rng.uniform(0.6, 1.0, regions)
     peaks = 6 + rng.normal(0, 0.3, regions)
     response = _response(peaks, tr_s)
     kinds = np.arange(runs) % 2 if classes is None else np.asarray(classes, int)
     member = np.repeat(np.arange(communities), regions // communities)
-    series, paths = [], []
+    length, series, paths = samples + len(response) + BURN_IN, [], []
     for kind in kinds.tolist():
-        length = samples + len(response) + BURN_IN
         path = _path(rng, length, states, 1 - tr_s / dwell[kind], _step(difference, kind))
         phi = float(np.exp(-tr_s / 3))
         activity = _activity(rng, roots[kind][path], loadings, member, phi)

@@ -65,21 +65,27 @@ def pack(
         "rival/lag1_autocorrelation": ("unit", connectivity.autocorrelation),
         "seed": ((), np.int64(seed)),
     }
-    names = np.array(list(units), str)
-    coordinates: dict[str, Any] = {
-        "unit": names,
-        "unit_from": names,
-        "horizon": [f.horizon for f in forecasts],
-        "lag": np.arange(order),
-        "coefficient": ["slope", "intercept"],
-        "recording": np.array(connectivity.names, str),
-    }
+    coordinates = _coordinates(units, forecasts, connectivity.names)
     if networks is not None:
         coordinates["network"] = ("unit", np.asarray(networks).astype(str))
     if decoder is not None:
         variables |= _decoder_arrays(decoder)
         coordinates["output"] = decoder.classes.astype(str)
     return xr.Dataset(variables, coords=coordinates)
+
+
+def _coordinates(
+    units: Sequence[str], forecasts: Sequence[Forecast], recordings: Sequence[str]
+) -> dict[str, Any]:
+    names = np.array(list(units), str)
+    return {
+        "unit": names,
+        "unit_from": names,
+        "horizon": [f.horizon for f in forecasts],
+        "lag": np.arange(forecasts[0].order),
+        "coefficient": ["slope", "intercept"],
+        "recording": np.array(list(recordings), str),
+    }
 
 
 def _decoder_arrays(decoder: Decoder) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""A starter config holds what the files show, and marks the rest so that `check` points at it."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from rheobase import config as settings
+from rheobase.stages.check import check
+from rheobase.stages.init import init
+
+
+def unknowns(path):
+    with pytest.raises(settings.ConfigError) as caught:
+        check(path)
+    return [p.split(": ")[1] for p in caught.value.problems if "still unknown" in p]
+
+
+def test_bids_names_become_entities(tmp_path, rng):
+    for subject in ("01", "02"):
+        for run in ("1", "2"):
+            np.save(tmp_path / f"sub-{subject}_run-{run}.npy", rng.normal(size=(100, 4)))
+    init(tmp_path, tmp_path / "c.yaml")
+    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
+    assert written["entities"] == {"subject": ["01", "02"], "run": ["1", "2"]}
+    assert written["source"]["path"] == f"{tmp_path}/sub-{{subject}}_run-{{run}}.npy"
+    assert unknowns(tmp_path / "c.yaml") == [
+        "datasets.mine.modality",
+        "datasets.mine.reader.orientation",
+        "datasets.mine.sampling_rate_hz",
+    ]
+
+
+def test_unequal_sessions_become_a_table(tmp_path, rng):
+    for name in ("sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
+    init(tmp_path, tmp_path / "c.yaml")
+    assert (tmp_path / "c.tsv").read_text().splitlines() == ["subject\tsession", "01\t1", "01\t2", "02\t1"]
+
+
+def test_filled_in_config_is_right(tmp_path, rng):
+    for name in ("fish a", "fish b"):
+        np.savez(tmp_path / f"{name}.npz", dff=rng.normal(size=(30, 200)), xy=rng.normal(size=(30, 2)))
+    init(tmp_path, tmp_path / "c.yaml")
+    text = (tmp_path / "c.yaml").read_text()
+    assert "key: dff" in text
+    text = text.replace('modality: "?"', "modality: calcium")
+    text = text.replace('orientation: "?"', "orientation: time_last").replace('hz: "?"', "hz: 5")
+    (tmp_path / "c.yaml").write_text(text)
+    assert "fine" in check(tmp_path / "c.yaml")
+
+
+def test_time_column_of_a_table_gives_the_rate(tmp_path):
+    (tmp_path / "a.csv").write_text("time,left,right\n0.0,1,2\n0.5,2,1\n")
+    init(tmp_path, tmp_path / "c.yaml")
+    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
+    assert written["reader"] == {"format": "csv", "time_column": "time"}
+    assert "sampling_rate_hz" not in written
+
+
+def test_masks_are_no_recordings(tmp_path, rng):
+    nibabel.save(nibabel.Nifti1Image(rng.normal(size=(3, 3, 3, 9)), np.eye(4)), tmp_path / "sub-01_bold.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3)), np.eye(4)), tmp_path / "mask.nii.gz")
+    assert init(tmp_path, tmp_path / "c.yaml").startswith(f"{tmp_path / 'c.yaml'}: 1 recordings")
+
+
+def test_existing_config_is_never_overwritten(tmp_path, rng):
+    np.save(tmp_path / "a.npy", rng.normal(size=(9, 9)))
+    (tmp_path / "c.yaml").write_text("mine")
+    with pytest.raises(ValueError, match="exists"):
+        init(tmp_path, tmp_path / "c.yaml")
+    assert (tmp_path / "c.yaml").read_text() == "mine"
+
+
+def test_folder_without_recordings_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no recording"):
+        init(tmp_path, tmp_path / "c.yaml")

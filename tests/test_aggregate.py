@@ -13,9 +13,17 @@ from rheobase.evaluate.statistics import combine_p, corrected_t, holm
 
 def score(fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=None, higher=True):
     return {
-        "name": name, "unit": "", "higher_is_better": higher, "fold": fold, "seed": seed, "value": value,
-        "rivals": rivals or {}, "chance": chance, "p_value": p_value, "note": "",
-    }  # fmt: skip
+        "name": name,
+        "unit": "",
+        "higher_is_better": higher,
+        "fold": fold,
+        "seed": seed,
+        "value": value,
+        "rivals": rivals or {},
+        "chance": chance,
+        "p_value": p_value,
+        "note": "",
+    }
 
 
 def metrics(scores, model="echo"):
@@ -26,6 +34,18 @@ def one(scores, **options):
     return summarise({"echo": metrics(scores)}, **options)["echo"][0]
 
 
+def chance_of(scores):
+    chance = one(scores).chance
+    assert chance is not None
+    assert chance.p_value is not None
+    return chance
+
+
+def uncorrected(comparison):
+    assert comparison.p_value is not None
+    return comparison.p_value
+
+
 def test_gather_keeps_the_order_of_scores_and_sorts_folds_and_seeds():
     fits = [
         metrics([score(f, 0.1, name="skill", seed=s), score(f, 0.2, name="accuracy", seed=s)])
@@ -33,9 +53,13 @@ def test_gather_keeps_the_order_of_scores_and_sorts_folds_and_seeds():
     ]
     gathered = gather(fits)["scores"]
     assert [(s["name"], s["fold"], s["seed"]) for s in gathered] == [
-        ("skill", 0, 0), ("skill", 0, 1), ("skill", 1, 0),
-        ("accuracy", 0, 0), ("accuracy", 0, 1), ("accuracy", 1, 0),
-    ]  # fmt: skip
+        ("skill", 0, 0),
+        ("skill", 0, 1),
+        ("skill", 1, 0),
+        ("accuracy", 0, 0),
+        ("accuracy", 0, 1),
+        ("accuracy", 1, 0),
+    ]
     assert gather(list(reversed(fits)))["scores"] == gathered
 
 
@@ -87,16 +111,21 @@ def test_two_folds_give_no_interval():
 
 def test_folds_that_agree_exactly_fall_back_to_the_sign_test():
     interval, p = corrected_t([0.5] * 4)
+    assert interval is not None
     assert (interval.low, interval.high, p) == (0.5, 0.5, 0.125)
     assert corrected_t([0.0] * 4)[1] == 1.0
 
 
 def test_sizes_come_from_the_splits():
-    splits = {"folds": [{
-        "fold": 0,
-        "train": [{"recording": "a", "start": 0, "stop": 60}],
-        "test": [{"recording": "a", "start": 70, "stop": None}],
-    }]}  # fmt: skip
+    splits = {
+        "folds": [
+            {
+                "fold": 0,
+                "train": [{"recording": "a", "start": 0, "stop": 60}],
+                "test": [{"recording": "a", "start": 70, "stop": None}],
+            }
+        ]
+    }
     assert size_ratio(splits, {"a": 100}) == pytest.approx(0.5)
     assert size_ratio({}, {}) is None
 
@@ -141,32 +170,31 @@ def test_p_values_combine_to_twice_their_median():
 
 
 def test_chance_by_permutation_uses_the_p_values_of_the_fits():
-    chance = one(
+    chance = chance_of(
         [score(k, 0.9, chance=0.5, p_value=p) for k, p in enumerate((0.01, 0.02, 0.3))]
-    ).chance
+    )
     assert (chance.rule, chance.level) == ("permutation", 0.5)
     assert chance.p_value == pytest.approx(0.04)
 
 
 def test_chance_without_p_values_is_tested_over_folds_one_sided():
-    above = one([score(k, 0.9 + 0.01 * k, chance=0.5) for k in range(4)]).chance
-    below = one([score(k, 0.1 + 0.01 * k, chance=0.5) for k in range(4)]).chance
+    above = chance_of([score(k, 0.9 + 0.01 * k, chance=0.5) for k in range(4)])
+    below = chance_of([score(k, 0.1 + 0.01 * k, chance=0.5) for k in range(4)])
     assert above.rule == "t"
-    assert above.p_value < 0.001
-    assert below.p_value > 0.999
+    assert uncorrected(above) < 0.001
+    assert uncorrected(below) > 0.999
 
 
 def test_headline_comparisons_are_corrected_among_themselves():
     def folds(gain):
         return [score(k, gain + 0.01 * k, rivals={"r": 0.0, "worse": -1.0}) for k in range(3)]
 
-    alone = summarise({"a": metrics(folds(0.1), "a")})["a"][0].comparisons
-    both = summarise({"a": metrics(folds(0.1), "a"), "b": metrics(folds(0.1), "b")})["a"][
-        0
-    ].comparisons
+    a, b = metrics(folds(0.1), "a"), metrics(folds(0.1), "b")
+    alone = summarise({"a": a})["a"][0].comparisons
+    both = summarise({"a": a, "b": b})["a"][0].comparisons
     assert alone[0].p_holm == alone[0].p_value
-    assert both[0].p_holm == pytest.approx(2 * both[0].p_value)
-    assert both[1].p_holm == pytest.approx(2 * both[1].p_value)
+    assert both[0].p_holm == pytest.approx(2 * uncorrected(both[0]))
+    assert both[1].p_holm == pytest.approx(2 * uncorrected(both[1]))
 
 
 def test_models_side_by_side_are_ranked_and_paired():
@@ -174,9 +202,10 @@ def test_models_side_by_side_are_ranked_and_paired():
     b = metrics([score(k, 0.7 + 0.012 * k) for k in range(3)], "b")
     (shared,) = side_by_side(summarise({"a": a, "b": b}))
     assert [s.model for s in shared.models] == ["b", "a"]
+    assert shared.duel is not None
     assert shared.duel.difference == pytest.approx(0.202)
     assert shared.duel.p_holm == shared.duel.p_value
-    assert shared.duel.p_value < 0.001
+    assert uncorrected(shared.duel) < 0.001
 
 
 def test_models_without_a_common_fold_are_not_paired():

@@ -5,19 +5,28 @@ from __future__ import annotations
 import pytest
 
 from rheobase.evaluate.aggregate import summarise
-from rheobase.evaluate.verdict import judge, state
-from rheobase.evaluate.words import number, p_text, score_text
+from rheobase.evaluate.statements import state
+from rheobase.evaluate.verdict import judge
+from rheobase.evaluate.words import number, p_text, score_text, spoken
 
 
 def model(gain, *, folds=4, seeds=2, jitter=0.001, chance=None, p_value=None, name="echo"):
     scores = [
         {
-            "name": "forecast_r2", "unit": "", "higher_is_better": True, "fold": k, "seed": s,
-            "value": 0.5 + gain + jitter * ((k * 3 + s) % 4 - 1.5), "rivals": {"last_value": 0.5, "mean": 0.1},
-            "chance": chance, "p_value": p_value, "note": "",
+            "name": "forecast_r2",
+            "unit": "",
+            "higher_is_better": True,
+            "fold": k,
+            "seed": s,
+            "value": 0.5 + gain + jitter * ((k * 3 + s) % 4 - 1.5),
+            "rivals": {"last_value": 0.5, "mean": 0.1},
+            "chance": chance,
+            "p_value": p_value,
+            "note": "",
         }
-        for k in range(folds) for s in range(seeds)
-    ]  # fmt: skip
+        for k in range(folds)
+        for s in range(seeds)
+    ]
     return summarise({name: {"dataset": "d", "model": name, "family": "f", "scores": scores}})[name]
 
 
@@ -37,7 +46,7 @@ def test_a_clear_gain_is_called_better():
     found = state("echo", model(0.1))
     assert found.outcome == "better"
     assert (
-        "echo is better than its best rival, last value: forecast r2 0.600 against 0.500"
+        "echo is better than its best rival, last value: forecast R² 0.600 against 0.500"
         in found.headline
     )
     assert "95 % interval" in found.headline
@@ -159,3 +168,10 @@ def test_numbers_in_words():
     assert p_text(0.0004) == "p < 0.001"
     assert p_text(0.0123) == "p = 0.012"
     assert p_text(None) == "not tested"
+
+
+def test_names_are_spoken():
+    assert spoken("forecast_r2_h1") == "forecast R² 1 step ahead"
+    assert spoken("forecast_r2_h5") == "forecast R² 5 steps ahead"
+    assert spoken("connectivity_loglik") == "connectivity log-likelihood"
+    assert spoken("ar1") == "AR(1)"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rheobase.evaluate.statistics import Interval, combine_p, corrected_t, holm
+from rheobase.evaluate.words import spoken
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Comparison:
     @property
     def label(self) -> str:
         """Return the rival's name as it is written in a sentence."""
-        return self.rival.replace("_", " ")
+        return spoken(self.rival)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ScoreSummary:
     @property
     def label(self) -> str:
         """Return the score's name as it is written in a sentence."""
-        return self.name.replace("_", " ")
+        return spoken(self.name)
 
 
 def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -100,7 +101,8 @@ def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         key = (score["name"], score["fold"], score["seed"])
         if key in seen:
             raise ValueError(
-                f"{identity['model']}: score {key[0]!r} of fold {key[1]}, seed {key[2]} is there twice"
+                f"{identity['model']}: score {key[0]!r} of fold {key[1]}, seed {key[2]} is there "
+                "twice; name each fit once"
             )
         seen.add(key)
     first = min(

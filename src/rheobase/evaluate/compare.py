@@ -9,6 +9,7 @@ import numpy as np
 
 from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statistics import Interval, corrected_t, holm
+from rheobase.evaluate.words import spoken
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SharedScore:
     @property
     def label(self) -> str:
         """Return the score's name as it is written in a sentence."""
-        return self.name.replace("_", " ")
+        return spoken(self.name)
 
 
 def side_by_side(

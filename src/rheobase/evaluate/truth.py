@@ -93,7 +93,9 @@ def _calcium(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         decay = np.exp(-1 / (INDICATOR_TAU_S * recording.rate))
         calcium = dsp.lfilter([1.0], [1.0, -decay], truth["spikes"][:, there], axis=0)
         active = calcium.std(axis=0) > 0
-        both = [np.corrcoef(recording.signal[:, i], calcium[:, i])[0, 1] for i in np.flatnonzero(active)]
+        both = [
+            np.corrcoef(recording.signal[:, i], calcium[:, i])[0, 1] for i in np.flatnonzero(active)
+        ]
         fit.append(float(np.median(both)))
         members = truth["members"][:, there]
         present = truth["loadings"] > 0
@@ -124,10 +126,17 @@ def _emg(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         band = next((s for s in recording.steps if s["step"] == "band-pass"), {})
         wanted = _same_band(truth["clean"][:, there], band, recording.rate)
         busy = truth["excitation"].max(axis=1) > 0.1
-        clean.append([np.corrcoef(recording.signal[busy, i], wanted[busy, i])[0, 1] for i in range(len(there))])
+        clean.append(
+            [
+                np.corrcoef(recording.signal[busy, i], wanted[busy, i])[0, 1]
+                for i in range(len(there))
+            ]
+        )
         width = max(1, round(0.25 * recording.rate))
         smooth = np.ones(width) / width
-        rms = np.sqrt(dsp.fftconvolve(recording.signal**2, smooth[:, None], mode="same", axes=0).clip(0))
+        rms = np.sqrt(
+            dsp.fftconvolve(recording.signal**2, smooth[:, None], mode="same", axes=0).clip(0)
+        )
         total = dsp.fftconvolve(truth["excitation"].sum(axis=1), smooth, mode="same")
         drive.append(float(np.corrcoef(rms.sum(axis=1), total)[0, 1]))
     everything = np.concatenate(clean)
@@ -150,7 +159,9 @@ def _emg(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
 def _same_band(clean: np.ndarray, step: Mapping[str, Any], rate: float) -> np.ndarray:
     low, high = step.get("low_hz"), step.get("high_hz")
     if low and high:
-        return dsp.sosfiltfilt(dsp.butter(4, [low, high], "bandpass", fs=rate, output="sos"), clean, axis=0)
+        return dsp.sosfiltfilt(
+            dsp.butter(4, [low, high], "bandpass", fs=rate, output="sos"), clean, axis=0
+        )
     if low:
         return dsp.sosfiltfilt(dsp.butter(4, low, "highpass", fs=rate, output="sos"), clean, axis=0)
     return clean

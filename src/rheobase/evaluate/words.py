@@ -4,6 +4,30 @@ from __future__ import annotations
 
 from rheobase.evaluate.statistics import Interval
 
+SPOKEN = {
+    "r2": "R²",
+    "loglik": "log-likelihood",
+    "ar1": "AR(1)",
+    "var": "VAR",
+    "auc": "AUC",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "nrmse": "NRMSE",
+    "hmm": "HMM",
+    "rnn": "RNN",
+    "fc": "FC",
+}
+
+
+def spoken(name: str) -> str:
+    """Return the name of a score or rival as it is said: ``_h5`` of a forecast is 5 steps ahead."""
+    parts = name.split("_")
+    horizon = parts[-1][1:]
+    ahead = []
+    if parts[0] == "forecast" and parts[-1][:1] == "h" and horizon.isdigit():
+        parts, ahead = parts[:-1], [horizon, "step ahead" if horizon == "1" else "steps ahead"]
+    return " ".join([*(SPOKEN.get(part, part) for part in parts), *ahead])
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with at most ``digits`` significant digits, or "n/a"."""

@@ -98,10 +98,12 @@ class Family(NamedTuple):
     """``module:class``, imported only when used."""
     gpu: bool
     """Whether a fit is worth a GPU; the fit rule then asks for one."""
+    random: bool
+    """Whether another seed gives another fit; one that does not is fitted once a fold."""
 
 
 FAMILIES = {
-    "linear": Family("rheobase.models.linear:Linear", gpu=False),
+    "linear": Family("rheobase.models.linear:Linear", gpu=False, random=False),
 }
 
 

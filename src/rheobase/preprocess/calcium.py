@@ -19,7 +19,7 @@ from rheobase.preprocess.calcium_quality import correlation, measures, report, t
 from rheobase.preprocess.clean import Cleaned, Order
 
 LEAST_CELLS, LEAST_SECONDS = 3, 10
-JUMP_MADS, BRIDGED_S = 8, 0.5
+JUMP_MADS, LEAST_JUMPING, BRIDGED_S = 8, 10, 0.5
 MOST_MISSING = 0.2
 FLUORESCENCE = ("raw", "neuropil_corrected")
 UNITS = {"raw": "dF/F", "neuropil_corrected": "dF/F", "dff": "dF/F", "zscore": "SD"}
@@ -123,12 +123,13 @@ def jumps(signal: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """Return (time,) frames where most cells jump at once, and their neighbours.
 
     With ``d[t]`` the median over cells of ``|x[t] - x[t-1]|`` over the cell's own median change,
-    a frame is bad above ``median(d) + 8 MAD(d)``.
+    a frame is bad above ``median(d) + 8 MAD(d)``; with fewer than 10 cells
+    none is, since their median follows activity (chosen here).
     """
     change = np.abs(np.diff(signal, axis=0))
     typical = np.median(change, axis=0)
     moving = typical > 0
-    if not moving.any():
+    if moving.sum() < LEAST_JUMPING:
         return np.zeros(len(signal), bool)
     course = np.median(change[:, moving] / typical[moving], axis=1)
     course[np.diff(runs) != 0] = 0

@@ -225,6 +225,6 @@ def _check_channels(spoiled: Mapping[str, str], n_channels: int, order: Order) -
     if len(spoiled) == n_channels:
         name, reason = next(iter(spoiled.items()))
         raise ValueError(
-            f"{order.name}: all {n_channels} channels are bad (the first, {name}: {reason}); exclude "
-            "the recording or set bad_channels: keep"
+            f"{order.name}: all {n_channels} channels are bad (the first, {name}: {reason}); "
+            "exclude the recording"
         )

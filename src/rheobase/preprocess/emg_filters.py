@@ -13,7 +13,7 @@ import numpy as np
 from rheobase.preprocess import filters
 from rheobase.preprocess.clean import Order
 
-PAD_S, SLOW_RATE_HZ = 0.5, 250
+PAD_S, SLOW_RATE_HZ = 1.5, 250
 MAINS_HZ, NOTCH_HZ, LINE_WINDOW_S = (50, 60), 2.0, 2.0
 LINE_DB, FEW_WINDOWS, LINE_DB_FEW = 3, 8, 10
 """Fewer than eight averaged windows show a line of 3 dB by chance: then 10 dB (chosen here)."""
@@ -53,7 +53,9 @@ def filtered(
         ]
     )
     pad = round(PAD_S * order.rate)
-    return filters.filter_pieces(signal, parts, sections, causal=causal, pad=pad), lines
+    tones = [hertz / order.rate for hertz in lines]
+    made = filters.filter_pieces(signal, parts, sections, causal=causal, pad=pad, lines=tones)
+    return made, lines
 
 
 def _band(order: Order) -> tuple[float | None, float | None]:

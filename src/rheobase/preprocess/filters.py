@@ -78,7 +78,8 @@ def butterworth(
         return np.zeros((0, 6))
     kind = "highpass" if high is None else "lowpass" if low is None else "bandpass"
     edges = [edge for edge in (low, high) if edge is not None]
-    return np.asarray(dsp.butter(order, edges, kind, fs=rate, output="sos"))
+    cut = edges[0] if len(edges) == 1 else edges
+    return np.asarray(dsp.butter(order, cut, kind, fs=rate, output="sos"))
 
 
 def notch(frequencies: Sequence[float], *, rate: float, width_hz: float = 2) -> np.ndarray:
@@ -91,25 +92,54 @@ def notch(frequencies: Sequence[float], *, rate: float, width_hz: float = 2) -> 
 
 
 def filter_pieces(
-    signal: np.ndarray, parts: Sequence[slice], sections: np.ndarray, *, causal: bool, pad: int
+    signal: np.ndarray,
+    parts: Sequence[slice],
+    sections: np.ndarray,
+    *,
+    causal: bool,
+    pad: int,
+    lines: Sequence[float] = (),
 ) -> np.ndarray:
     """Return a float32 copy whose ``parts`` are filtered one by one; other samples are 0.
 
-    Zero-phase with odd reflection by up to ``pad`` samples, or forward only, starting in the steady
-    state of the first sample. Filtering itself is float64.
+    Zero-phase, continued by up to ``pad`` samples at both ends, or forward only, starting in the
+    steady state of the first sample. ``lines`` are tones, in cycles per sample, that go on beyond
+    the ends. Filtering itself is float64.
     """
     made = np.zeros(signal.shape, np.float32)
     for part in parts:
         length = part.stop - part.start
-        for units in unit_chunks(length, signal.shape[1], copies=3):
+        width = min(pad, length - 1)
+        for units in unit_chunks(length + 2 * width, signal.shape[1], copies=4):
             x = signal[part, units].astype(np.float64)
             if len(sections) and causal:
                 start = dsp.sosfilt_zi(sections)[:, :, None] * x[0]
                 x = dsp.sosfilt(sections, x, axis=0, zi=start)[0]
             elif len(sections):
-                x = dsp.sosfiltfilt(sections, x, axis=0, padlen=min(pad, length - 1))
+                longer = _continued(x, width, lines)
+                x = dsp.sosfiltfilt(sections, longer, axis=0, padlen=0)[width : width + length]
             made[part, units] = x
     return made
+
+
+def _continued(signal: np.ndarray, width: int, lines: Sequence[float]) -> np.ndarray:
+    """Return the signal with ``width`` samples more at both ends.
+
+    By odd reflection; tones are fitted near each end, go on in phase and are left out of the
+    reflection, or a notch would ring where the reflection breaks their phase.
+    """
+    longer = np.pad(signal, ((width, width), (0, 0)), mode="reflect", reflect_type="odd")
+    if not len(lines) or not width:
+        return longer
+    angle = 2 * np.pi * np.arange(-width, width + 1)[:, None] * np.asarray(lines)
+    waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
+    for backwards in (1, -1):
+        end = signal[::backwards][: width + 1]
+        tones = waves @ np.linalg.lstsq(waves[width:], end, rcond=None)[0]
+        rest = end - tones[width:]
+        outside = 2 * rest[0] - rest[:0:-1] + tones[:width]
+        longer[::backwards][:width] = outside
+    return longer
 
 
 def spectrum(

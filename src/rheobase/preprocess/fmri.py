@@ -19,7 +19,7 @@ from rheobase.preprocess.fmri_quality import Measured, framewise_displacement, r
 LEAST_FRAMES, LEAST_SECONDS = 34, 60
 LEAST_COVERAGE = 0.5
 LARGEST_RADIAN, LARGEST_MM = 0.5, 50
-FILTER_ORDER = 5
+FILTER_ORDER, LEAST_FREEDOM = 5, 30
 
 
 def clean(raw: Raw, order: Order) -> Cleaned:
@@ -38,15 +38,12 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     signal = signal[:, keep]
     _check(signal, names, runs, order)
 
-    moved = _displacement(raw, runs, cut, order)
-    valid = np.ones(len(signal), bool)
-    if moved is not None and order.options["fd_mm"] is not None:
-        valid = moved <= order.options["fd_mm"]
+    moved, valid = _still(raw, runs, cut, order)
     steps: list[dict[str, Any]] = [{"step": "drop dummy volumes", "volumes": cut}] if cut else []
     filtered = _filtered(_bridged(signal, valid, runs, order, steps), valid, runs, order, steps)
-    made = filtered.astype(np.float32)
+    made, units = filtered.astype(np.float32), raw.units or order.units or ""
     if order.options["standardise"] == "zscore":
-        made = filters.zscore(filtered, valid)
+        made, units = filters.zscore(filtered, valid), "SD"
         steps.append({"step": "z-score", "over": "valid frames", "acausal": True})
     labels = {key: np.asarray(values)[keep] for key, values in raw.unit_labels.items()}
     return Cleaned(
@@ -55,9 +52,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
         names=names,
         times=times,
         unit_labels=labels,
-        units="SD"
-        if order.options["standardise"] == "zscore"
-        else (raw.units or order.units or ""),
+        units=units,
         steps=steps,
         qc=report(
             Measured(signal, filtered, valid, runs, moved, order.rate, order.time_unit),
@@ -110,10 +105,13 @@ def _check(signal: np.ndarray, names: tuple[str, ...], runs: np.ndarray, order: 
         )
 
 
-def _displacement(raw: Raw, runs: np.ndarray, cut: int, order: Order) -> np.ndarray | None:
+def _still(
+    raw: Raw, runs: np.ndarray, cut: int, order: Order
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return framewise displacement where motion is known, and the frames that moved little."""
     motion = raw.extras.get("motion")
     if motion is None:
-        return None
+        return None, np.ones(len(runs), bool)
     motion = np.asarray(motion, float)
     if motion.shape != (len(raw.signal), 6):
         raise ValueError(
@@ -129,7 +127,8 @@ def _displacement(raw: Raw, runs: np.ndarray, cut: int, order: Order) -> np.ndar
             f"{order.name}: motion reaches {shift:.3g} mm and {turn:.3g} rad, above "
             f"{LARGEST_MM} mm or {LARGEST_RADIAN} rad; correct reader.motion.format"
         )
-    return framewise_displacement(motion[cut:], runs)
+    moved, limit = framewise_displacement(motion[cut:], runs), order.options["fd_mm"]
+    return moved, np.ones(len(runs), bool) if limit is None else moved <= limit
 
 
 def _bridged(
@@ -170,15 +169,11 @@ def _filtered(
     signal: np.ndarray, valid: np.ndarray, runs: np.ndarray, order: Order, steps: list
 ) -> np.ndarray:
     detrend = order.options["detrend"] == "linear"
-    band = order.options["band_hz"]
-    low, high = (
-        (None, None)
-        if band is None
-        else filters.checked_band(band, rate=order.rate, time_unit=order.time_unit, name=order.name)
-    )
+    low, high = order.options["band_hz"] or (None, None)
     filtering = low is not None or high is not None
     if not detrend and not filtering:
         return signal
+    freedom = _freedom(low, high, int(valid.sum()) - detrend, order) if filtering else None
     from nilearn.signal import clean as nilearn_clean
 
     made = nilearn_clean(
@@ -201,7 +196,22 @@ def _filtered(
                 "high_hz": high,
                 "filter": "Butterworth",
                 "order": FILTER_ORDER,
+                "degrees_of_freedom": freedom,
                 "acausal": True,
             }
         )
     return made
+
+
+def _freedom(low: float | None, high: float | None, frames: int, order: Order) -> int:
+    """Return how many independent samples a band leaves; raises ``ValueError`` below 30."""
+    band = (low, high)
+    filters.checked_band(band, rate=order.rate, time_unit=order.time_unit, name=order.name)
+    nyquist = order.rate / 2
+    left = int(frames * ((high or nyquist) - (low or 0)) / nyquist)
+    if left < LEAST_FREEDOM:
+        raise ValueError(
+            f"{order.name}: the band leaves {left} degrees of freedom of {frames} volumes, and "
+            f"{LEAST_FREEDOM} are needed; widen band_hz or exclude the recording"
+        )
+    return left

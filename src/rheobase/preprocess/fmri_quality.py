@@ -113,10 +113,9 @@ def report(
         **_connectivity(found),
         **_motion(found),
     }
-    kept = {"mean": mean, "sd": spread, "ac1": ac1} | ({"tsnr": tsnr} if has_mean else {})
+    kept = {"mean": mean, "sd": spread, "ac1": ac1, **({"tsnr": tsnr} if has_mean else {})}
     columns = {key: _spread_out(values, names, excluded) for key, values in kept.items()}
-    if coverage is not None:
-        columns["coverage"] = np.asarray(coverage, float)
+    columns |= {} if coverage is None else {"coverage": np.asarray(coverage, float)}
     content = {
         "metrics": quality.numbers(metrics),
         "units": quality.unit_rows(names, columns, excluded),

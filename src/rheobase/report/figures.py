@@ -49,8 +49,8 @@ def spectrum(name: str, preview: Mapping[str, Any], modality: str, time_unit: st
     return Figure(
         "Power spectrum",
         picture(drawn, alt=f"{name}: power over frequency, before and after cleaning"),
-        f"Median over {word}s, power on a logarithmic scale. Dashed grey before, solid blue after. A filter shows "
-        "as a drop outside its band; a narrow peak that remains is interference.",
+        f"Median over {word}s, power on a logarithmic scale. Dashed grey before, solid blue after. "
+        "A filter shows as a drop outside its band; a narrow peak that remains is interference.",
         csv_address(
             [f"frequency ({unit})", "before", "after"], zip(x, before, after, strict=False)
         ),
@@ -81,11 +81,12 @@ def carpet(name: str, preview: Mapping[str, Any], modality: str, time_unit: str)
     return Figure(
         "Carpet",
         Markup("").join(panels),
-        f"One row a {word}, time to the right; dark is low, light is high (3 standard deviations each way). Columns that "
-        f"are dark or light in all rows are events that hit every {word} at once, such as movement; they should be "
-        "weaker after cleaning.",
+        f"One row a {word}, time to the right; dark is low, light is high (3 SD each way). "
+        f"Columns that are dark or light in all rows are events that hit every {word} at once, "
+        "such as movement; they should be weaker after cleaning.",
         csv_address(["stage", word, *map(str, time)], rows),
         f"{name}_carpet.csv",
+        wide=True,
     )
 
 
@@ -110,7 +111,8 @@ def _carpet_panel(
     )
     inner_w, inner_h = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
     image = (
-        f'<image x="{LEFT}" y="{TOP}" width="{inner_w}" height="{inner_h}" preserveAspectRatio="none" '
+        f'<image x="{LEFT}" y="{TOP}" width="{inner_w}" height="{inner_h}" '
+        'preserveAspectRatio="none" '
         f'href="{address(buffer.getvalue(), "image/png")}"/>'
     )
     return picture(
@@ -148,8 +150,8 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
     return Figure(
         "Traces",
         Markup("").join(panels),
-        "A few units before (grey) and after cleaning (blue), each on its own scale: drifts and steps should be gone, "
-        "the shape of single events should not.",
+        "A few units before (grey) and after cleaning (blue), each on its own scale: drifts and "
+        "steps should be gone, the shape of single events should not.",
         csv_address(["unit", f"time_{time_unit}", "before", "after"], rows),
         f"{name}_traces.csv",
         wide=True,
@@ -204,7 +206,8 @@ def strip(metric: str, values: Mapping[str, float], outliers: Mapping[str, str])
             alt=f"{measure(metric)} of {len(values)} recordings. Outliers: {words or 'none'}",
             height=height,
         ),
-        f"One point a recording; height has no meaning. {'Outliers: ' + words if words else 'No outlier'}.",
+        "One point a recording; height has no meaning. "
+        + (f"Outliers: {words}." if words else "No outlier."),
     )
 
 

@@ -77,10 +77,13 @@ def _data(report: ReportInput) -> str:
         else f"sampled at {_span(rates)} Hz"
     )
     units = _span(sorted({float(r["n_units"]) for r in recordings}))
-    left = f" {len(report.excluded)} further recordings were excluded." if report.excluded else ""
+    many = len(report.excluded)
+    left = f" {many} further recording{'s were' if many > 1 else ' was'} excluded." if many else ""
+    kind = SIGNALS.get(report.modality, report.modality)
+    people = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
     return (
-        f"We analysed {len(recordings)} {SIGNALS.get(report.modality, report.modality)} of {len(subjects)} "
-        f"subject{'s' * (len(subjects) != 1)} from the dataset {report.dataset} ({units} signals each; {rate}).{left}"
+        f"We analysed {kind} of {people} from the dataset {report.dataset} ({len(recordings)} "
+        f"recordings of {units} signals; {rate}).{left}"
     )
 
 
@@ -129,14 +132,15 @@ def _cleaning(report: ReportInput, cite: Any) -> str:
     acausal = [str(s.get("step")) for s in steps if s.get("acausal")]
     if acausal:
         text += (
-            f" In {', '.join(acausal)}, later samples influence earlier ones, so forecasts of these signals are "
-            "no forecasts in real time."
+            f" In {', '.join(acausal)}, later samples influence earlier ones, so forecasts of "
+            "these signals are no forecasts in real time."
         )
     named = " ".join(describe_step(s) for s in steps).lower()
     if "seitzman" in named:
-        text += f" Regions follow {cite('seitzman2020')}."
-    if "displacement" in named or "fd_mm" in named:
-        text += f" Frame-wise displacement is computed as in {cite('power2012')}."
+        text += f" Regions are those of the 300-region atlas {cite('seitzman2020')}."
+    moved = any("fd_mean_mm" in one.get("metrics", {}) for one in report.qc.values())
+    if moved or "displacement" in named:
+        text += f" Framewise displacement was computed from head motion {cite('power2012')}."
     if "deconvol" in named or "oasis" in named:
         text += f" Events were inferred by non-negative deconvolution {cite('friedrich2017')}."
     return text
@@ -176,14 +180,16 @@ def _testing(report: ReportInput, cite: Any) -> str:
     many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     ratio = number(ratio_of(report))
     return (
-        f"Models were tested in {len(folds)} folds on {UNITS_OUT.get(by, by)} that were left out of training{apart}, "
-        f"with {many} per fold; every choice of a setting was made within the training part. Rivals were trained "
-        f"and tested on the same folds. Scores were averaged over seeds, then over folds; 95 % intervals and paired "
-        f"two-sided tests over folds use a t distribution with a variance corrected for overlapping training "
-        f"parts {cite('nadeau2003')} (test to training size {ratio}). p-values against chance were combined over "
-        f"folds as twice their median {cite('meinshausen2009')}. p-values were corrected {cite('holm1979')} within three "
-        "families: each model's first score against its best rival, all other comparisons with rivals, and all tests "
-        "against chance."
+        f"Models were tested in {len(folds)} folds on {UNITS_OUT.get(by, by)} that were left out "
+        f"of training{apart}, with {many} per fold; every choice of a setting was made within the "
+        "training part. Rivals were trained and tested on the same folds. Scores were averaged "
+        "over seeds, then over folds; 95 % intervals and paired two-sided tests over folds use a t "
+        "distribution with a variance corrected for overlapping training parts "
+        f"{cite('nadeau2003')} (test to training size {ratio}). Permutation p-values against "
+        f"chance were combined over fits as twice their median {cite('meinshausen2009')}. "
+        f"p-values were corrected {cite('holm1979')} within three families: each model's first "
+        "score against its best rival, all other comparisons with rivals, and all tests against "
+        "chance."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from rheobase.evaluate.aggregate import ScoreSummary
-from rheobase.evaluate.verdict import Statement
+from rheobase.evaluate.statements import Statement
 from rheobase.report.embed import CSV_LIMIT, IMAGE_LIMIT, Budget, Figure, file_address
 from rheobase.report.inputs import ReportInput
 from rheobase.report.plots import Counter, dot_plot
@@ -73,12 +73,21 @@ def models_section(
                 notices=tuple(
                     dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])
                 ),
-                notes=tuple((score.label, note) for score in scores for note in score.notes),
+                notes=_notes(scores),
                 errors=tuple(e for e in errors if name in re.findall(r"\w+", str(e["job"]))),
                 cost=_cost(runs),
             )
         )
     return tuple(views)
+
+
+def _notes(scores: Sequence[ScoreSummary]) -> tuple[tuple[str, str], ...]:
+    """Return every note once, after the names of the scores that it is about."""
+    about: dict[str, list[str]] = {}
+    for score in scores:
+        for note in score.notes:
+            about.setdefault(note, []).append(score.label)
+    return tuple(("; ".join(labels), note) for note, labels in about.items())
 
 
 def grouped_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

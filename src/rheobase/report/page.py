@@ -13,19 +13,12 @@ from markupsafe import Markup
 
 from rheobase import __version__
 from rheobase.evaluate.compare import side_by_side
-from rheobase.evaluate.verdict import (
-    WORDS,
-    above_chance,
-    interval_text,
-    number,
-    outcome,
-    p_text,
-    score_text,
-)
+from rheobase.evaluate.statements import WORDS, above_chance, outcome
+from rheobase.evaluate.words import interval_text, number, p_text, score_text
 from rheobase.report import palette
-from rheobase.report.embed import Budget, address, script_json
+from rheobase.report.embed import Budget, Figure, address, script_json
 from rheobase.report.figures import measure, strip
-from rheobase.report.group import group_table
+from rheobase.report.group import GroupTable, group_table
 from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of, summaries_of, verdict_of
 from rheobase.report.methods import describe_step, write_methods
 from rheobase.report.modelling import grouped_errors, models_section
@@ -113,13 +106,22 @@ def render(report: ReportInput) -> str:
         models=models,
         shared=side_by_side(summaries, ratio=ratio_of(report)),
         group=group,
-        strips=[strip(c, group.values(c), group.outliers.get(c, {})) for c in group.columns if len(set(group.values(c).values())) > 1],
+        strips=_strips(group),
         methods=methods,
         errors=grouped_errors(report.errors),
         bibtex=address(methods.bibtex.encode(), "application/x-bibtex"),
         facts={k: v for k, v in report.provenance.items() if k not in SHOWN_PROVENANCE},
         plotly=plotly_script() if interactive else "",
     )  # fmt: skip
+
+
+def _strips(group: GroupTable) -> list[Figure]:
+    found = {column: group.values(column) for column in group.columns}
+    return [
+        strip(column, values, group.outliers.get(column, {}))
+        for column, values in found.items()
+        if len(set(values.values())) > 1
+    ]
 
 
 @functools.cache

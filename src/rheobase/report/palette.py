@@ -1,4 +1,4 @@
-"""The colours of every page: Okabe-Ito hues, safe for colour-blind readers, in a light and a dark set.
+"""The colours of every page: Okabe-Ito hues, safe for colour-blind readers, light and dark.
 
 Text on its background has a contrast of at least 4.5:1, lines at least 3:1.
 """

@@ -1,4 +1,4 @@
-"""What the quality section shows: flags, measures, excluded units and figures of a few recordings."""
+"""What the quality section shows: flags, measures, excluded units, figures of a few recordings."""
 
 from __future__ import annotations
 

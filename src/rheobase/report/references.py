@@ -94,5 +94,7 @@ FAMILY_WORKS = {
 def bibliography(keys: Iterable[str]) -> tuple[Work, ...]:
     """Return works in the order of their first author."""
     return tuple(
-        sorted((WORKS[key] for key in set(keys)), key=lambda work: (work.authors[0].lower(), work.year))
+        sorted(
+            (WORKS[key] for key in set(keys)), key=lambda work: (work.authors[0].lower(), work.year)
+        )
     )

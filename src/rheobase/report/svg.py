@@ -79,26 +79,19 @@ class Canvas:
         return round(self.height - BOTTOM - self.y.share(value) * (self.height - TOP - BOTTOM), 1)
 
     def frame(self, *, y_ticks: Sequence[tuple[float, str]] | None = None) -> str:
-        """Return grid lines, tick labels and axis titles; that of the y axis stands above, level."""
+        """Return grid lines, tick labels and axis titles; that of the y axis stands above."""
         floor, middle = self.height - BOTTOM, (self.left + WIDTH - RIGHT) / 2
         made = []
         for value in self.x.ticks():
             x = self.at_x(value)
             made.append(f'<path class="gl" d="M{x} {TOP}V{floor}"/>')
-            made.append(
-                f'<text x="{x}" y="{floor + 15}" text-anchor="middle">{label(value)}</text>'
-            )
+            made.append(text_at(x, floor + 15, label(value)))
         for value, text in y_ticks or [(v, label(v)) for v in self.y.ticks(4)]:
             y = self.at_y(value)
             made.append(f'<path class="gl" d="M{self.left} {y}H{WIDTH - RIGHT}"/>')
-            made.append(
-                f'<text x="{self.left - 6}" y="{y + 4}" text-anchor="end">{escape(text)}</text>'
-            )
-        made.append(
-            f'<text class="axis" x="{middle}" y="{self.height - 8}" text-anchor="middle">{escape(self.x.title)}</text>'
-        )
-        if self.y.title:
-            made.append(f'<text class="axis" x="2" y="12">{escape(self.y.title)}</text>')
+            made.append(text_at(self.left - 6, y + 4, text, anchor="end"))
+        made.append(text_at(middle, self.height - 8, self.x.title, style="axis"))
+        made.append(text_at(2, 12, self.y.title, anchor="start", style="axis"))
         return "".join(made)
 
     def line(self, xs: Sequence[float], ys: Sequence[float | None], style: str) -> str:
@@ -125,11 +118,19 @@ class Canvas:
     def dot(self, x: float, y: float, style: str, *, title: str = "", radius: float = 4) -> str:
         """Return a point, with a title shown on hover."""
         hover = f"<title>{escape(title)}</title>" if title else ""
-        return f'<circle class="dot {style}" cx="{self.at_x(x)}" cy="{self.at_y(y)}" r="{radius}">{hover}</circle>'
+        at = f'cx="{self.at_x(x)}" cy="{self.at_y(y)}" r="{radius}"'
+        return f'<circle class="dot {style}" {at}>{hover}</circle>'
+
+
+def text_at(x: float, y: float, text: str, *, anchor: str = "middle", style: str = "") -> str:
+    """Return a text; nothing for an empty one."""
+    kind = f' class="{style}"' if style else ""
+    place = f'x="{x:g}" y="{y:g}" text-anchor="{anchor}"'
+    return f"<text{kind} {place}>{escape(text)}</text>" if text else ""
 
 
 def picture(content: str, *, alt: str, height: int = HEIGHT) -> Markup:
     """Return the SVG element with its alternative text."""
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(alt)}">{content}</svg>'
-    )
+    box = f'viewBox="0 0 {WIDTH} {height}"'
+    words = f'role="img" aria-label="{escape(alt)}"'
+    return Markup(f'<svg class="chart" {box} {words}>{content}</svg>')

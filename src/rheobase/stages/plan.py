@@ -54,10 +54,17 @@ def source_files(config: Config, dataset: Dataset) -> dict[str, Path]:
     }
 
 
+def seeds(config: Config, model: str) -> tuple[int, ...]:
+    """Return the seeds that a model is fitted with: the first alone where seeds change nothing."""
+    wanted = config.model_seeds(model)
+    family = FAMILIES.get(config.models[model].family)
+    return wanted if family is None or family.random else wanted[:1]
+
+
 def fits(config: Config, dataset: Dataset, model: str) -> Iterator[tuple[int, int]]:
     """Yield (fold, seed) of every fit of a model."""
     for fold in range(dataset.n_folds):
-        for seed in config.model_seeds(model):
+        for seed in seeds(config, model):
             yield fold, seed
 
 
@@ -67,8 +74,8 @@ def upstream(config: Config, model: str, seed: int) -> list[tuple[ModelEntry, in
     entry = config.models[model]
     while entry.on:
         entry = config.models[entry.on]
-        seeds = config.model_seeds(entry.name)
-        chain.append((entry, seed if seed in seeds else seeds[0]))
+        there = seeds(config, entry.name)
+        chain.append((entry, seed if seed in there else there[0]))
     return chain
 
 
@@ -100,7 +107,11 @@ def model_spec(config: Config, model: str, seed: int | None = None) -> str:
 def report_spec(config: Config, dataset: Dataset) -> str:
     """Return the models and seeds of a dataset, as JSON."""
     models = {
-        name: {**asdict(config.models[name]), "seeds": list(config.model_seeds(name))}
+        name: {
+            **asdict(config.models[name]),
+            "seeds": list(seeds(config, name)),
+            "random": FAMILIES[config.models[name].family].random,
+        }
         for name in dataset.models
     }
     return json.dumps({"models": models, "device": config.device}, sort_keys=True)

@@ -1,0 +1,1 @@
+"""What the package costs, beside the tools people would use otherwise; see docs/benchmarks.md."""

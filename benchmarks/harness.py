@@ -1,0 +1,277 @@
+"""Cases, each run several times beside its peer, and the rows and the table that they give."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.processes import Call, Command, Cost, Failed, RunningCall, RunningCommand
+from rheobase import layout
+from rheobase.stages.learn import versions
+from rheobase.storage import write_json
+
+Arrays = Mapping[str, np.ndarray]
+Row = dict[str, Any]
+COLUMNS = ("case", "CPU s", "peer CPU s", "ratio", "equal", "MB", "peer MB", "remarks")
+
+
+def largest_difference(ours: Arrays, peer: Arrays) -> float:
+    """Return the largest absolute difference over arrays of the same names; infinite where shapes differ."""
+    if set(ours) != set(peer) or any(ours[n].shape != peer[n].shape for n in ours):
+        return float("inf")
+    apart = (ours[n].astype(np.float64) - peer[n].astype(np.float64) for n in ours if ours[n].size)
+    return max((float(np.abs(one).max()) for one in apart), default=0.0)
+
+
+@dataclass(frozen=True)
+class Equal:
+    """What must agree between the two results before their costs may be compared."""
+
+    what: str
+    tolerance: float
+    difference: Callable[[Arrays, Arrays], float] = largest_difference
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What people would use otherwise; ``package`` is its name where packages are installed from."""
+
+    name: str
+    package: str
+    run: Call | Command
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table; ``equal`` is required with a peer."""
+
+    name: str
+    ours: Call | Command
+    peer: Peer | None = None
+    equal: Equal | None = None
+    repeats: int = 3
+    limit_cpu_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.peer is None) != (self.equal is None):
+            raise ValueError(
+                f"{self.name}: a peer and what must be equal go together; give both or none"
+            )
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one side of a case."""
+
+    costs: list[Cost]
+    peak_mb: float
+    result: Arrays
+
+    @property
+    def cpu_s(self) -> float:
+        return statistics.median(cost.cpu_s for cost in self.costs)
+
+    @property
+    def wall_s(self) -> float:
+        return statistics.median(cost.wall_s for cost in self.costs)
+
+    @property
+    def compared(self) -> Arrays:
+        return {name: value for name, value in self.result.items() if not name.startswith("_")}
+
+
+def empty_row(case: str) -> Row:
+    """Return a row in which nothing was measured."""
+    nothing = dict.fromkeys(("ours_cpu_s", "peer", "peer_version", "peer_cpu_s", "ratio"))
+    equal = dict.fromkeys(("what", "tolerance", "measured"))
+    return {"case": case, **nothing, "equal": equal, "ours_peak_mb": None, "peer_peak_mb": None}
+
+
+def measure(case: Case) -> Row:
+    """Return the row of a case; a run that fails, or a peer that is absent, is named in it."""
+    row, peer = empty_row(case.name), case.peer
+    if peer is not None:
+        row["peer"] = peer.name
+        try:
+            row["peer_version"] = importlib.metadata.version(peer.package)
+        except importlib.metadata.PackageNotFoundError:
+            row["skipped"] = f"the peer {peer.package} is not installed"
+            peer = None
+    try:
+        sides = interleave([case.ours, *([peer.run] if peer else [])], case.repeats)
+    except Failed as error:
+        return {**row, "failed": str(error)}
+    row.update(_own(sides[0], case.limit_cpu_s))
+    if peer is not None and case.equal is not None:
+        row.update(_beside(sides[0], sides[1], case.equal))
+    return row
+
+
+def interleave(sides: Iterable[Call | Command], repeats: int) -> list[Side]:
+    """Return the runs of every side, taken in turns, each round in the reverse order of the last."""
+    with contextlib.ExitStack() as stack:
+        running: list[RunningCall | RunningCommand] = []
+        for side in sides:
+            running.append(side.start())
+            stack.callback(running[-1].close)
+        costs: list[list[Cost]] = [[] for _ in running]
+        for turn in range(repeats):
+            order = range(len(running)) if turn % 2 == 0 else reversed(range(len(running)))
+            for index in order:
+                costs[index].append(running[index].once())
+        results = [one.finish() for one in running]
+        return [Side(c, one.peak_mb, r) for c, one, r in zip(costs, running, results, strict=True)]
+
+
+def _own(ours: Side, limit: float | None) -> Row:
+    row: Row = {"ours_cpu_s": round(ours.cpu_s, 4), "ours_peak_mb": round(ours.peak_mb, 1)}
+    row.update(_numbers("ours", ours))
+    if limit is not None:
+        row.update(limit_cpu_s=limit, within_limit=ours.cpu_s <= limit)
+    return row
+
+
+def _beside(ours: Side, peer: Side, equal: Equal) -> Row:
+    measured = equal.difference(ours.compared, peer.compared)
+    return {
+        "peer_cpu_s": round(peer.cpu_s, 4),
+        "ratio": round(peer.cpu_s / ours.cpu_s, 3) if ours.cpu_s > 0 else None,
+        "equal": {
+            "what": equal.what,
+            "tolerance": equal.tolerance,
+            "measured": measured if np.isfinite(measured) else None,
+        },
+        "peer_peak_mb": round(peer.peak_mb, 1),
+        **_numbers("peer", peer),
+    }
+
+
+def _numbers(side: str, runs: Side) -> Row:
+    return {
+        f"{side}{key}": round(float(v), 4) for key, v in runs.result.items() if key.startswith("_")
+    }
+
+
+def wrong(row: Row) -> str | None:
+    """Return why a row must fail the whole run, or None: limits are reported and fail nothing."""
+    if "failed" in row:
+        return f"{row['case']}: {row['failed']}"
+    equal = row["equal"]
+    if equal["tolerance"] is None or (
+        equal["measured"] is not None and equal["measured"] <= equal["tolerance"]
+    ):
+        return None
+    found = "not comparable" if equal["measured"] is None else f"{equal['measured']:g}"
+    return f"{row['case']}: {equal['what']} differ from {row['peer']}: {found}, limit {equal['tolerance']:g}"
+
+
+def machine() -> dict[str, Any]:
+    """Return what kind of machine this is and how busy, without its name."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "load_average": [round(one, 2) for one in os.getloadavg()],
+        "system": f"{platform.system()} {platform.machine()}",
+        **{
+            "python": versions()["python"],
+            "packages": {k: v for k, v in versions().items() if k != "python"},
+        },
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        "unknown",
+    )
+
+
+def run_family(family: str, rows: Iterable[Row]) -> int:
+    """Print and write the rows of a family as they come; returns 0, or 1 where results differ or failed.
+
+    The file is written after every row, so that an interrupted run keeps what it measured.
+    """
+    before, done = machine(), []
+    print(
+        f"{family}: {before['cpu']}, {before['cores']} cores, load {before['load_average'][0]}, one thread"
+    )
+    for row in rows:
+        done.append(row)
+        print(f"  {row['case']}: {remark(row) or _number(row['ours_cpu_s'], ' CPU s')}", flush=True)
+        told = {**before, "load_average_end": machine()["load_average"]}
+        path = layout.RESULTS / "benchmarks" / f"{family}.json"
+        write_json({"family": family, "machine": told, "rows": done}, path)
+    print(f"\n{table(done)}\nload at the end {machine()['load_average'][0]}")
+    problems = [problem for row in done if (problem := wrong(row))]
+    for problem in problems:
+        print(f"WRONG {problem}")
+    return int(bool(problems))
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [COLUMNS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    sides = [str.ljust if i in (0, len(COLUMNS) - 1) else str.rjust for i in range(len(COLUMNS))]
+    texts = [
+        "| " + " | ".join(s(c, w) for s, c, w in zip(sides, line, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    rule = (
+        "|"
+        + "|".join(
+            "-" * (w + 1) + ("-" if s is str.ljust else ":")
+            for s, w in zip(sides, widths, strict=True)
+        )
+        + "|"
+    )
+    return "\n".join([texts[0], rule, *texts[1:]])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    beside = f" / {row['peer']}" if row["peer"] else ""
+    return (
+        row["case"] + beside,
+        _number(row["ours_cpu_s"]),
+        _number(row["peer_cpu_s"]),
+        _number(row["ratio"]),
+        "" if row["equal"]["tolerance"] is None else ("no" if wrong(row) else "yes"),
+        _number(row["ours_peak_mb"]),
+        _number(row["peer_peak_mb"]),
+        remark(row),
+    )
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return ""
+    digits = 3 if abs(value) < 10 else 1
+    return f"{value:.{digits}f}{unit}"
+
+
+def remark(row: Row) -> str:
+    """Return what else a reader of a row must know: failures, limits and further numbers."""
+    words = [f"{key}: {row[key]}" for key in ("failed", "skipped") if key in row]
+    if "within_limit" in row:
+        limit, unit = (
+            (row["limit_cpu_s"], "CPU s")
+            if row.get("limit_cpu_s")
+            else (row["limit_wall_s"], "s wall")
+        )
+        words.append(f"{'within' if row['within_limit'] else 'OVER'} the limit of {limit:g} {unit}")
+    own = {"limit_cpu_s", "limit_wall_s", "within_limit", "failed", "skipped", *empty_row("")}
+    words += [f"{key.replace('_', ' ')} {value:g}" for key, value in row.items() if key not in own]
+    return "; ".join(words)

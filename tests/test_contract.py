@@ -1,0 +1,178 @@
+"""One test for all families: what the contract promises, each family keeps.
+
+A new family adds one case: tiny parameters, and recordings on which it must beat a rival.
+"""
+
+import ast
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rheobase.models import base
+from rheobase.recording import Recording
+from rheobase.storage import read_dataset, write_dataset
+
+
+class Case(NamedTuple):
+    params: dict
+    make: object
+    """A function of a generator that returns recordings of the family's own kind."""
+    beats: tuple[str, str]
+    """A score and the rival that the model must beat on those recordings."""
+
+
+def coupled(rng, n=6, samples=300, units=5):
+    """Return recordings of a vector autoregression whose units drive each other."""
+    mixing = 0.5 * np.roll(np.eye(units), 1, axis=1) + 0.3 * np.eye(units)
+    made = []
+    for number in range(n):
+        signal = np.zeros((samples, units))
+        for t in range(1, samples):
+            signal[t] = mixing @ signal[t - 1] + rng.normal(size=units)
+        made.append(recording(signal, number))
+    return made
+
+
+def recording(signal, number, **changes):
+    values = {
+        "name": f"sub-{number:02d}",
+        "modality": "fmri",
+        "sampling_rate_hz": 0.5,
+        "entities": {"subject": f"{number:02d}"},
+        "labels": {"group": "ab"[number % 2]},
+    }
+    return Recording.build(signal, **{**values, **changes})
+
+
+CASES = {"linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1"))}
+
+
+@pytest.fixture(params=sorted(base.FAMILIES))
+def case(request):
+    name = request.param
+    assert name in CASES, f"add a case for {name} to CASES"
+    return name, CASES[name]
+
+
+@pytest.fixture
+def fitted(case, rng):
+    name, one = case
+    recordings = one.make(rng)
+    model = base.build(name, params=one.params)
+    return model, model.fit(recordings[:4], seed=0, device="cpu"), recordings
+
+
+def test_builds_from_defaults_and_every_preset(case):
+    name, _ = case
+    cls = base.family(name)
+    assert dataclasses.is_dataclass(cls)
+    assert cls.__dataclass_params__.frozen
+    assert "demo" in cls.presets
+    for preset in (None, *cls.presets):
+        assert isinstance(base.build(name, preset=preset), cls)
+
+
+def test_same_seed_gives_identical_arrays_and_input_is_left_alone(case, rng):
+    name, one = case
+    recordings = one.make(rng)
+    before = [r.signal.copy() for r in recordings]
+    model = base.build(name, params=one.params)
+    first, second = (model.fit(recordings[:4], seed=3, device="cpu") for _ in range(2))
+    xr.testing.assert_identical(first.arrays, second.arrays)
+    assert first.weights.keys() == second.weights.keys()
+    for key, weight in first.weights.items():
+        np.testing.assert_array_equal(weight, second.weights[key])
+    for kept, r in zip(before, recordings, strict=True):
+        np.testing.assert_array_equal(kept, r.signal)
+
+
+def test_another_seed_gives_another_fit_if_the_table_says_so(case, rng):
+    name, one = case
+    recordings = one.make(rng)
+    model = base.build(name, params=one.params)
+    a, b = (model.fit(recordings[:4], seed=s, device="cpu").arrays for s in (0, 1))
+    learnt = [v for v in a.data_vars if a[v].dtype.kind == "f"]
+    assert any(not a[v].equals(b[v]) for v in learnt) == base.FAMILIES[name].random
+
+
+def test_every_score_stands_beside_a_rival(fitted):
+    model, fit, recordings = fitted
+    scores = model.evaluate(fit, recordings[4:])
+    assert len({score.name for score in scores}) == len(scores) > 0
+    for score in scores:
+        assert score.rivals
+        assert np.isfinite([score.value, *score.rivals.values()]).all()
+
+
+def test_saving_changes_no_score(fitted, tmp_path):
+    model, fit, recordings = fitted
+    write_dataset(fit.arrays, tmp_path / "arrays.nc")
+    again = dataclasses.replace(fit, arrays=read_dataset(tmp_path / "arrays.nc"))
+    assert model.evaluate(again, recordings[4:]) == model.evaluate(fit, recordings[4:])
+
+
+def test_model_beats_its_rival_where_it_should(fitted, case):
+    model, fit, recordings = fitted
+    name, rival = case[1].beats
+    score = next(s for s in model.evaluate(fit, recordings[4:]) if s.name == name)
+    better = score.value - score.rivals[rival]
+    assert better > 0 if score.higher_is_better else better < 0
+
+
+def test_every_figure_has_words_and_is_drawn(fitted):
+    model, fit, recordings = fitted
+    drawings = model.figures(fit, recordings[4:])
+    assert drawings
+    for name, drawing in drawings.items():
+        assert name.isidentifier()
+        assert all(len(text) > 10 for text in (drawing.title, drawing.caption, drawing.alt))
+        drawing.figure.canvas.draw()
+
+
+def test_test_part_plays_no_part_in_the_fit(case, rng):
+    name, one = case
+    recordings = one.make(rng)
+    model = base.build(name, params=one.params)
+    alone = model.fit(recordings[:4], seed=0, device="cpu").arrays
+    model.evaluate(model.fit(recordings[:4], seed=0, device="cpu"), recordings[4:])
+    xr.testing.assert_identical(alone, model.fit(recordings[:4], seed=0, device="cpu").arrays)
+
+
+def test_unknown_parameter_and_preset_are_named(case):
+    name, _ = case
+    with pytest.raises(ValueError, match="unknown parameter 'colour'"):
+        base.build(name, params={"colour": 1})
+    with pytest.raises(ValueError, match="unknown preset 'huge'"):
+        base.build(name, preset="huge")
+
+
+def test_other_units_in_another_recording_are_named(case, rng):
+    name, one = case
+    recordings = one.make(rng)
+    odd = recording(rng.normal(size=(300, 4)), 99)
+    with pytest.raises(ValueError, match="sub-99"):
+        base.build(name, params=one.params).fit([*recordings[:3], odd], seed=0, device="cpu")
+
+
+def test_transform_gives_recordings_of_the_same_people(fitted):
+    model, fit, recordings = fitted
+    if not hasattr(model, "transform"):
+        return
+    made = model.transform(fit, recordings)
+    assert [r.name for r in made] == [r.name for r in recordings]
+    assert made[0].steps[: len(recordings[0].steps)] == recordings[0].steps
+    assert len(made[0].steps) > len(recordings[0].steps)
+
+
+def test_no_family_loads_code_with_data():
+    folder = Path(base.__file__).parents[1]
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert not {"pickle", "joblib", "dill"} & {a.name for a in node.names}, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec"), path

@@ -17,7 +17,7 @@ def scripts() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run scripts; returns 0, 1 where results differ from a peer's or a run failed, 2 for wrong usage."""
+    """Run scripts; returns 0, 1 where results differ or a run failed, 2 for wrong usage."""
     known = scripts()
     unknown = [name for name in arguments if name not in known]
     if len(arguments) > 1 or unknown:

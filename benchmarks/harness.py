@@ -25,7 +25,7 @@ COLUMNS = ("case", "CPU s", "peer CPU s", "ratio", "equal", "MB", "peer MB", "re
 
 
 def largest_difference(ours: Arrays, peer: Arrays) -> float:
-    """Return the largest absolute difference over arrays of the same names; infinite where shapes differ."""
+    """Return the largest absolute difference; infinite where names or shapes of arrays differ."""
     if set(ours) != set(peer) or any(ours[n].shape != peer[n].shape for n in ours):
         return float("inf")
     apart = (ours[n].astype(np.float64) - peer[n].astype(np.float64) for n in ours if ours[n].size)
@@ -43,7 +43,7 @@ class Equal:
 
 @dataclass(frozen=True)
 class Peer:
-    """What people would use otherwise; ``package`` is its name where packages are installed from."""
+    """What people would use otherwise; ``package`` is the name that it is installed by."""
 
     name: str
     package: str
@@ -117,7 +117,7 @@ def measure(case: Case) -> Row:
 
 
 def interleave(sides: Iterable[Call | Command], repeats: int) -> list[Side]:
-    """Return the runs of every side, taken in turns, each round in the reverse order of the last."""
+    """Return the runs of every side, taken in turns; every other round in reverse order."""
     with contextlib.ExitStack() as stack:
         running: list[RunningCall | RunningCommand] = []
         for side in sides:
@@ -171,7 +171,8 @@ def wrong(row: Row) -> str | None:
     ):
         return None
     found = "not comparable" if equal["measured"] is None else f"{equal['measured']:g}"
-    return f"{row['case']}: {equal['what']} differ from {row['peer']}: {found}, limit {equal['tolerance']:g}"
+    limit = f"{found}, limit {equal['tolerance']:g}"
+    return f"{row['case']}: {equal['what']} differ from {row['peer']}: {limit}"
 
 
 def machine() -> dict[str, Any]:
@@ -200,14 +201,13 @@ def _cpu_model() -> str:
 
 
 def run_family(family: str, rows: Iterable[Row]) -> int:
-    """Print and write the rows of a family as they come; returns 0, or 1 where results differ or failed.
+    """Print and write the rows of a family as they come; returns 1 where results differ or failed.
 
     The file is written after every row, so that an interrupted run keeps what it measured.
     """
     before, done = machine(), []
-    print(
-        f"{family}: {before['cpu']}, {before['cores']} cores, load {before['load_average'][0]}, one thread"
-    )
+    busy = f"{before['cores']} cores, load {before['load_average'][0]}, one thread"
+    print(f"{family}: {before['cpu']}, {busy}")
     for row in rows:
         done.append(row)
         print(f"  {row['case']}: {remark(row) or _number(row['ours_cpu_s'], ' CPU s')}", flush=True)

@@ -14,7 +14,7 @@ MIB_IN_RUSAGE = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def main(report: str, *command: str) -> int:
-    """Run ``command``; its CPU and wall seconds and peak memory, children included, go to ``report``."""
+    """Run ``command`` and write its CPU and wall seconds and peak memory, children included."""
     start = time.perf_counter()
     child = subprocess.Popen(command)
     _, status, used = os.wait4(child.pid, 0)

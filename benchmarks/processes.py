@@ -20,6 +20,7 @@ METER = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "meter.py")]
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+LAST_LINES = 3
 OURS_ALONE = ("RHEOBASE_DATA", "RHEOBASE_DOWNLOADS", "RHEOBASE_COMMAND")
 
 
@@ -65,7 +66,7 @@ class Call:
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of everything measured: one thread, this Python and this tree first."""
+    """Return the environment of what is measured: one thread, this Python and this tree first."""
     mine = {key: value for key, value in os.environ.items() if key not in OURS_ALONE}
     for key, first in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", ROOT)):
         mine[key] = os.pathsep.join([str(first), *filter(None, [mine.get(key)])])
@@ -173,4 +174,4 @@ def _last(log: IO[str]) -> str:
     log.flush()
     log.seek(0)
     lines = [line.strip() for line in log if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return " | ".join(lines[-LAST_LINES:]) or "it said nothing"

@@ -24,7 +24,7 @@ REPETITIONS = {"short": 8, "4 x longer": 32}
 GENERATOR = {"gestures": 3, "channels": 16, "units": 20}
 STARTS = {
     "Python alone": "pass",
-    "Python with the imports of a fit": "import rheobase.stages.learn, rheobase.preprocess.views, rheobase.models.linear",
+    "Python with the imports of a fit": "import rheobase.stages.learn, rheobase.models.linear",
     "Python with torch": "import torch",
 }
 

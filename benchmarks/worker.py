@@ -1,9 +1,9 @@
 """Keep one side of a comparison ready and time it on request.
 
-``python -m benchmarks.worker MODULE:FUNCTION ARGUMENTS RESULT``: the function is called once with the
-JSON arguments, untimed, and returns what is timed. Every line on standard input is one timed call,
-answered by one line of JSON. At the end of the input the last result is written to ``RESULT`` (npz);
-where it is a function, that function is called for it then, so that reading back costs nothing.
+``python -m benchmarks.worker MODULE:FUNCTION ARGUMENTS RESULT``: the function is called once with
+the JSON arguments, untimed, and returns what is timed. Every line on standard input is one timed
+call, answered by one line of JSON. At the end of the input the last result is written to ``RESULT``
+(npz); where it is a function, that function is called for it then, untimed.
 """
 
 import gc
@@ -28,7 +28,7 @@ def cpu_seconds() -> float:
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process, or one of its children that have ended, has held."""
+    """Return the most MiB that this process, or any child that has ended, has held."""
     most = max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -59,7 +59,8 @@ def main(target: str, arguments: str, path: str) -> None:
     result = serve(run, sys.stdin, answers)
     result = result() if callable(result) else result
     arrays = result if isinstance(result, Mapping) else {"result": result}
-    np.savez(path, **{key: np.asarray(value) for key, value in arrays.items()})
+    named: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items()}
+    np.savez(path, **named)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,9 @@ def demonstration(folder: Path) -> Row:
     config = ROOT / "config" / "config.yaml"
     downloads = Path(os.environ.get("RHEOBASE_DOWNLOADS") or ROOT / "downloads")
     if missing := absent(config, downloads):
-        return {
-            **row,
-            "skipped": f"downloads/ does not hold the archives of {', '.join(missing)}; run make demo first",
-        }
+        lacking = ", ".join(missing)
+        reason = f"downloads/ does not hold the archives of {lacking}; run make demo first"
+        return {**row, "skipped": reason}
     argv = (*small_run.RHEOBASE, "run", str(config), "--cores", str(DEMO_CORES))
     command = Command(argv, folder, {"RHEOBASE_DOWNLOADS": str(downloads.resolve())})
     try:

@@ -12,7 +12,11 @@ HEAVY = {"torch", "nilearn", "mne", "xarray", "scipy", "pandas", "matplotlib", "
 
 def rheobase(*arguments, cwd=None):
     return subprocess.run(
-        [sys.executable, "-m", "rheobase", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
+        [sys.executable, "-m", "rheobase", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
     )
 
 
@@ -65,7 +69,9 @@ def test_unknown_parameter_names_the_known_ones(tmp_path, capsys):
         "models: {m: {family: linear, params: {permutation: 3}}}\n"
     )
     assert main(["check", str(tmp_path / "c.yaml")]) == 2
-    assert "unknown parameter 'permutation' (did you mean 'permutations'?)" in capsys.readouterr().err
+    assert (
+        "unknown parameter 'permutation' (did you mean 'permutations'?)" in capsys.readouterr().err
+    )
 
 
 def test_traceback_goes_to_the_log_and_the_sentence_to_stderr(tmp_path):

@@ -65,34 +65,81 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("modality: fmri", "modality: fmrii",
-         "c.yaml:4: datasets.rest.modality: 'fmrii' is not one of fmri, calcium, emg, series (did you mean 'fmri'?)"),
-        ("models: [baseline]", "models: [basline]",
-         "c.yaml:10: datasets.rest.models.0: no model is called 'basline' (did you mean 'baseline'?)"),
-        ("folds: 3", "folds: 4", "c.yaml:9: datasets.rest.split.folds: 4 folds need 4 subjects; there are 3"),
-        ("{subject}", "{subjct}",
-         "c.yaml:5: datasets.rest.source.path: '{data_dir}/{subjct}.npy' names {subjct}, which is none of "
-         "data_dir, subject"),
-        ("/{subject}.npy", "/all.npy", "c.yaml:5: datasets.rest.source.path: 3 recordings share the file"),
-        (", orientation: time_first", "",
-         "c.yaml:7: datasets.rest.reader: format npy needs `orientation: time_first` or `time_last`; it is never guessed"),
-        ("    repetition_time_s: 2.0\n", "", "c.yaml:3: datasets.rest: the sampling rate is missing"),
+        (
+            "modality: fmri",
+            "modality: fmrii",
+            "c.yaml:4: datasets.rest.modality: 'fmrii' is not one of fmri, calcium, emg, series (did you mean 'fmri'?)",
+        ),
+        (
+            "models: [baseline]",
+            "models: [basline]",
+            "c.yaml:10: datasets.rest.models.0: no model is called 'basline' (did you mean 'baseline'?)",
+        ),
+        (
+            "folds: 3",
+            "folds: 4",
+            "c.yaml:9: datasets.rest.split.folds: 4 folds need 4 subjects; there are 3",
+        ),
+        (
+            "{subject}",
+            "{subjct}",
+            "c.yaml:5: datasets.rest.source.path: '{data_dir}/{subjct}.npy' names {subjct}, which is none of "
+            "data_dir, subject",
+        ),
+        (
+            "/{subject}.npy",
+            "/all.npy",
+            "c.yaml:5: datasets.rest.source.path: 3 recordings share the file",
+        ),
+        (
+            ", orientation: time_first",
+            "",
+            "c.yaml:7: datasets.rest.reader: format npy needs `orientation: time_first` or `time_last`; it is never guessed",
+        ),
+        (
+            "    repetition_time_s: 2.0\n",
+            "",
+            "c.yaml:3: datasets.rest: the sampling rate is missing",
+        ),
         ("repetition_time_s: 2.0", "repetition_time_s: 2e0", "write exponents with a dot"),
         ('["01", "02", "03"]', "[01, 02, 03]", 'is not of type string; put it in quotes: "1"'),
         ('["01", "02", "03"]', '["01", "0-1", "03"]', "2 recordings would be called 'sub-01'"),
-        ("family: linear", "family: linear, parms: {}", "models.baseline.parms: unknown key (did you mean 'params'?)"),
-        ("by: subject, folds: 3", "by: subject, folds: 3, gap_s: 5", "gap_s belongs to a split by time only"),
+        (
+            "family: linear",
+            "family: linear, parms: {}",
+            "models.baseline.parms: unknown key (did you mean 'params'?)",
+        ),
+        (
+            "by: subject, folds: 3",
+            "by: subject, folds: 3, gap_s: 5",
+            "gap_s belongs to a split by time only",
+        ),
         ("by: subject", "by: session", "recording sub-01 has no 'session'"),
         ("family: linear", "family: linear, on: nothing", "no model is called 'nothing'"),
         ("family: linear", "family: linear, on: baseline", "run on each other in a circle"),
-        ("models: [baseline]", "models: [baseline]\n    preprocess: {band_hz: [0.01, 0.3]}",
-         "the edge 0.3 Hz must be below half the sampling rate, 0.25 Hz"),
-        ("models: [baseline]", "models: [baseline]\n    preprocess: {notch_hz: 50}", "notch_hz: unknown key"),
-        ("models: [baseline]", "models: [baseline]\n    label: {name: group, kind: class}", "'group' is no entity"),
+        (
+            "models: [baseline]",
+            "models: [baseline]\n    preprocess: {band_hz: [0.01, 0.3]}",
+            "the edge 0.3 Hz must be below half the sampling rate, 0.25 Hz",
+        ),
+        (
+            "models: [baseline]",
+            "models: [baseline]\n    preprocess: {notch_hz: 50}",
+            "notch_hz: unknown key",
+        ),
+        (
+            "models: [baseline]",
+            "models: [baseline]\n    label: {name: group, kind: class}",
+            "'group' is no entity",
+        ),
         ("  rest:", "  benchmarks:", "'benchmarks' cannot be a name"),
         ("kind: path", "kind: package", "the key 'sha256' is missing"),
         ("modality: fmri", "modality: emg", "emg needs uV, mV, V or count"),
-        ("repetition_time_s: 2.0", "sampling_rate_hz: 2.0\n    time_unit: frame", "set sampling_rate_hz: 1"),
+        (
+            "repetition_time_s: 2.0",
+            "sampling_rate_hz: 2.0\n    time_unit: frame",
+            "set sampling_rate_hz: 1",
+        ),
     ],
 )
 def test_every_mistake_is_named(tmp_path, old, new, expected):
@@ -100,7 +147,9 @@ def test_every_mistake_is_named(tmp_path, old, new, expected):
 
 
 def test_all_errors_come_at_once(tmp_path):
-    text = replaced(replaced(GOOD, "modality: fmri", "modality: fmrii"), "family: linear", "famly: linear")
+    text = replaced(
+        replaced(GOOD, "modality: fmri", "modality: fmrii"), "family: linear", "famly: linear"
+    )
     assert len(problems(tmp_path, text)) >= 3
 
 
@@ -119,7 +168,9 @@ def test_key_given_twice_is_refused(tmp_path):
 
 
 def test_table_rows_become_recordings_with_labels(tmp_path):
-    (tmp_path / "scans.tsv").write_text("subject\tsession\tgroup\nsub-006\tses-1\tpatient\nNAP_001\t2\tcontrol\n")
+    (tmp_path / "scans.tsv").write_text(
+        "subject\tsession\tgroup\nsub-006\tses-1\tpatient\nNAP_001\t2\tcontrol\n"
+    )
     first, second = from_table(tmp_path / "scans.tsv")
     assert (first.name, first.labels) == ("sub-006_ses-1", {"group": "patient"})
     assert (second.name, second.entities["subject"]) == ("sub-NAP001_ses-2", "NAP_001")
@@ -132,7 +183,10 @@ def test_ragged_table_names_its_row(tmp_path):
 
 
 def test_names_follow_the_order_of_bids():
-    assert recording_name({"run": "2", "subject": "A_1", "zoom": "x", "task": "rest"}) == "sub-A1_task-rest_run-2_zoom-x"
+    assert (
+        recording_name({"run": "2", "subject": "A_1", "zoom": "x", "task": "rest"})
+        == "sub-A1_task-rest_run-2_zoom-x"
+    )
 
 
 def test_excluded_recording_is_left_out_with_its_reason(good):
@@ -175,6 +229,13 @@ def test_every_key_is_explained_in_the_readme():
     text = (ROOT / "config" / "README.md").read_text()
     whole = schema()
     keys = {key for part in (whole, *whole["$defs"].values()) for key in keys_of(part)}
-    explained = {cell for row in text.splitlines() if row.startswith("| `") for cell in row.split("`")[1::2][:1]}
-    assert {key for key in keys if key not in {name.rpartition(".")[2] for name in explained}} == set()
+    explained = {
+        cell
+        for row in text.splitlines()
+        if row.startswith("| `")
+        for cell in row.split("`")[1::2][:1]
+    }
+    assert {
+        key for key in keys if key not in {name.rpartition(".")[2] for name in explained}
+    } == set()
     assert {name.rpartition(".")[2] for name in explained} - keys == set()

@@ -34,12 +34,19 @@ def test_unequal_sessions_become_a_table(tmp_path, rng):
     for name in ("sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"):
         np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
     init(tmp_path, tmp_path / "c.yaml")
-    assert (tmp_path / "c.tsv").read_text().splitlines() == ["subject\tsession", "01\t1", "01\t2", "02\t1"]
+    assert (tmp_path / "c.tsv").read_text().splitlines() == [
+        "subject\tsession",
+        "01\t1",
+        "01\t2",
+        "02\t1",
+    ]
 
 
 def test_filled_in_config_is_right(tmp_path, rng):
     for name in ("fish a", "fish b"):
-        np.savez(tmp_path / f"{name}.npz", dff=rng.normal(size=(30, 200)), xy=rng.normal(size=(30, 2)))
+        np.savez(
+            tmp_path / f"{name}.npz", dff=rng.normal(size=(30, 200)), xy=rng.normal(size=(30, 2))
+        )
     init(tmp_path, tmp_path / "c.yaml")
     text = (tmp_path / "c.yaml").read_text()
     assert "key: dff" in text
@@ -58,7 +65,10 @@ def test_time_column_of_a_table_gives_the_rate(tmp_path):
 
 
 def test_masks_are_no_recordings(tmp_path, rng):
-    nibabel.save(nibabel.Nifti1Image(rng.normal(size=(3, 3, 3, 9)), np.eye(4)), tmp_path / "sub-01_bold.nii.gz")
+    nibabel.save(
+        nibabel.Nifti1Image(rng.normal(size=(3, 3, 3, 9)), np.eye(4)),
+        tmp_path / "sub-01_bold.nii.gz",
+    )
     nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3)), np.eye(4)), tmp_path / "mask.nii.gz")
     assert init(tmp_path, tmp_path / "c.yaml").startswith(f"{tmp_path / 'c.yaml'}: 1 recordings")
 

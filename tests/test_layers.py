@@ -4,7 +4,18 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "rheobase"
-LEFT = {"storage", "layout", "recording", "config", "device", "splits", "metrics", "rivals", "__init__", "__version__"}
+LEFT = {
+    "storage",
+    "layout",
+    "recording",
+    "config",
+    "device",
+    "splits",
+    "metrics",
+    "rivals",
+    "__init__",
+    "__version__",
+}
 ORDER = ["foundation", "io", "preprocess", "models", "evaluate", "report", "stages", "cli"]
 
 
@@ -38,7 +49,11 @@ def test_imports_only_point_left():
 
 
 def test_families_do_not_import_each_other():
-    families = {p.stem for p in (PACKAGE / "models").iterdir() if p.stem not in ("base", "__init__", "__pycache__")}
+    families = {
+        p.stem
+        for p in (PACKAGE / "models").iterdir()
+        if p.stem not in ("base", "__init__", "__pycache__")
+    }
     for path in (PACKAGE / "models").rglob("*.py"):
         own = path.relative_to(PACKAGE / "models").parts[0].removesuffix(".py")
         for target in imports(path):
@@ -48,5 +63,7 @@ def test_families_do_not_import_each_other():
 
 
 def test_no_file_is_longer_than_300_lines():
-    long = {p.name: n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
+    long = {
+        p.name: n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 300
+    }
     assert long == {}

@@ -19,7 +19,9 @@ def make(rng, n=100, units=4, **changes):
 
 
 def test_recording_survives_saving(rng, tmp_path):
-    made = make(rng, times={"state": np.arange(100)}, unit_labels={"network": np.array(list("aabb"))})
+    made = make(
+        rng, times={"state": np.arange(100)}, unit_labels={"network": np.array(list("aabb"))}
+    )
     made.save(tmp_path / "sub-01.nc")
     again = Recording.load(tmp_path / "sub-01.nc")
     np.testing.assert_array_equal(again.signal, made.signal)
@@ -32,7 +34,9 @@ def test_recording_survives_saving(rng, tmp_path):
 def test_same_recording_gives_same_bytes(tmp_path):
     for folder in ("a", "b"):
         make(np.random.default_rng(3)).save(tmp_path / folder / "sub-01.nc")
-    assert (tmp_path / "a" / "sub-01.nc").read_bytes() == (tmp_path / "b" / "sub-01.nc").read_bytes()
+    assert (tmp_path / "a" / "sub-01.nc").read_bytes() == (
+        tmp_path / "b" / "sub-01.nc"
+    ).read_bytes()
 
 
 def test_file_of_another_subject_is_refused(rng, tmp_path):
@@ -45,7 +49,9 @@ def test_nan_names_the_region(rng):
     signal = rng.normal(size=(50, 3))
     signal[7, 1] = np.nan
     with pytest.raises(ValueError, match=r"sub-01: roi b holds NaN"):
-        Recording.build(signal, name="sub-01", modality="fmri", sampling_rate_hz=1, unit_names=["a", "b", "c"])
+        Recording.build(
+            signal, name="sub-01", modality="fmri", sampling_rate_hz=1, unit_names=["a", "b", "c"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,9 @@ def test_label_over_time_is_an_array(rng):
 
 def test_new_signal_on_its_own_clock_carries_labels(rng):
     made = make(rng, times={"state": np.arange(100)})
-    half = made.with_signal(rng.normal(size=(50, 2)), unit_names=["a", "b"], rate=0.25, step={"step": "halve"})
+    half = made.with_signal(
+        rng.normal(size=(50, 2)), unit_names=["a", "b"], rate=0.25, step={"step": "halve"}
+    )
     np.testing.assert_array_equal(half.data["state"], np.arange(0, 100, 2))
     assert half.rate == 0.25
     assert half.steps[-1] == {"step": "halve"}

@@ -10,7 +10,10 @@ from rheobase.storage import CorruptFile, atomic, read_dataset, read_json, write
 @pytest.fixture
 def dataset(rng):
     return xr.Dataset(
-        {"weight": (("a", "b"), rng.normal(size=(40, 30))), "rival/ar1": ("a", rng.normal(size=40))},
+        {
+            "weight": (("a", "b"), rng.normal(size=(40, 30))),
+            "rival/ar1": ("a", rng.normal(size=40)),
+        },
         coords={"b": [f"unit {i}" for i in range(30)]},
         attrs={"title": "größe", "n": 3},
     )

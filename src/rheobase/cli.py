@@ -37,7 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(error: Exception, log: Path | None) -> int:
     from rheobase.config import ConfigError
 
-    said = str(error) if isinstance(error, ValueError | OSError) and str(error) else f"{type(error).__name__}: {error}"
+    said = (
+        str(error)
+        if isinstance(error, ValueError | OSError) and str(error)
+        else f"{type(error).__name__}: {error}"
+    )
     logging.getLogger(__name__).error("%s", traceback.format_exc())
     if log is not None:
         with Path(log).open("a", encoding="utf-8") as file:
@@ -45,7 +49,10 @@ def _fail(error: Exception, log: Path | None) -> int:
     for text in said.splitlines():
         print(f"rheobase: {text}", file=sys.stderr)
     if not isinstance(error, ValueError | OSError) and log is None:
-        print("rheobase: this is a defect of ours; run again with --log FILE for the traceback", file=sys.stderr)
+        print(
+            "rheobase: this is a defect of ours; run again with --log FILE for the traceback",
+            file=sys.stderr,
+        )
     return 2 if isinstance(error, ConfigError) else 1
 
 
@@ -54,12 +61,16 @@ def _log_to(path: Path | None) -> None:
         logging.basicConfig(handlers=[logging.NullHandler()])
     else:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format="%(levelname)s %(message)s")
+        logging.basicConfig(
+            filename=path, filemode="w", level=logging.INFO, format="%(levelname)s %(message)s"
+        )
     logging.captureWarnings(True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rheobase", description="Real recordings in, one report a dataset out.")
+    parser = argparse.ArgumentParser(
+        prog="rheobase", description="Real recordings in, one report a dataset out."
+    )
     parser.add_argument("--version", action="version", version=f"rheobase {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _for_people(commands)
@@ -69,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _for_people(commands: argparse._SubParsersAction) -> None:
     run = commands.add_parser("run", help="check the config, then run the whole workflow")
-    run.add_argument("config", nargs="?", type=Path, help="your YAML file (default: config/config.yaml)")
+    run.add_argument(
+        "config", nargs="?", type=Path, help="your YAML file (default: config/config.yaml)"
+    )
     run.add_argument("--cores", type=int, help="jobs at a time (default: all cores)")
     run.add_argument("-n", "--dry-run", action="store_true", help="say what would run")
     run.add_argument("rest", nargs="*", help="after --: further options for Snakemake")
@@ -86,7 +99,9 @@ def _for_people(commands: argparse._SubParsersAction) -> None:
     verify = commands.add_parser("verify", help="check every result against its checksum")
     verify.add_argument("results", nargs="?", type=Path, default=Path("results"))
     verify.set_defaults(call=_verify)
-    again = commands.add_parser("reproduce", help="run a dataset again from its provenance.json and compare")
+    again = commands.add_parser(
+        "reproduce", help="run a dataset again from its provenance.json and compare"
+    )
     again.add_argument("provenance", type=Path)
     again.add_argument("--cores", type=int, default=1)
     again.set_defaults(call=_reproduce)
@@ -149,7 +164,10 @@ def _split(arguments: argparse.Namespace) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     from rheobase.stages.learn import Job, fit
 
-    fit(Job.read(arguments.spec, arguments.model, arguments.fold, arguments.seed), device=arguments.device)
+    fit(
+        Job.read(arguments.spec, arguments.model, arguments.fold, arguments.seed),
+        device=arguments.device,
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -186,7 +204,9 @@ def _index(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from rheobase.stages.run import run
 
-    return run(arguments.config, cores=arguments.cores, dry_run=arguments.dry_run, rest=arguments.rest)
+    return run(
+        arguments.config, cores=arguments.cores, dry_run=arguments.dry_run, rest=arguments.rest
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:

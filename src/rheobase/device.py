@@ -19,5 +19,7 @@ def choose(requested: str, *, gpu: bool) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if requested == "cuda":
-        raise ValueError("device: cuda was asked for, but torch finds no GPU; use device: auto or cpu")
+        raise ValueError(
+            "device: cuda was asked for, but torch finds no GPU; use device: auto or cpu"
+        )
     return "cpu"

@@ -65,7 +65,9 @@ class Recording:
         if modality not in UNIT_DIM:
             raise ValueError(f"{name}: modality {modality!r} is not one of {', '.join(UNIT_DIM)}")
         dim = UNIT_DIM[modality]
-        names = [f"{dim}{i:03d}" for i in range(signal.shape[1])] if unit_names is None else unit_names
+        names = (
+            [f"{dim}{i:03d}" for i in range(signal.shape[1])] if unit_names is None else unit_names
+        )
         data = xr.Dataset(
             {
                 "signal": (("time", dim), signal.astype(np.float32)),
@@ -187,7 +189,9 @@ class Recording:
         if "block" in self.data:
             cut = np.union1d(cut, np.flatnonzero(np.diff(self.data["block"].values) != 0) + 1)
         edges = [0, *cut.tolist(), len(self.valid)]
-        return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a and self.valid[a]]
+        return [
+            slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a and self.valid[a]
+        ]
 
     def segment(self, start: int | None, stop: int | None) -> Recording:
         """Return samples ``start`` to ``stop`` (end excluded; None for the recording's own ends)."""
@@ -197,24 +201,51 @@ class Recording:
         """Return the same recording with only these units, in this order."""
         return Recording(self.data.sel({self.unit_dim: list(unit_names)}))
 
-    def with_signal(self, signal: np.ndarray, *, unit_names: Sequence[str], step: Mapping[str, Any],
-                    rate: float | None = None, units: str | None = None) -> Recording:
+    def with_signal(
+        self,
+        signal: np.ndarray,
+        *,
+        unit_names: Sequence[str],
+        step: Mapping[str, Any],
+        rate: float | None = None,
+        units: str | None = None,
+    ) -> Recording:
         """Return a recording of the same subject with another signal, as ``transform`` makes.
 
         ``signal`` is (time, unit) on this recording's samples, or on its own clock when ``rate`` is
-        given; per-sample arrays then follow by nearest earlier sample.
+        given; per-sample arrays then follow by nearest earlier sample. Labels of units stay where the
+        units are the same.
         """
         rate = self.rate if rate is None else rate
-        at = np.minimum((np.arange(len(signal)) * self.rate / rate).astype(int), len(self.valid) - 1)
-        times = {str(k): v.values[at] for k, v in self.data.data_vars.items()
-                 if v.dims == ("time",) and k != "valid"}
+        at = np.minimum(
+            (np.arange(len(signal)) * self.rate / rate).astype(int), len(self.valid) - 1
+        )
+        times = {
+            str(k): v.values[at]
+            for k, v in self.data.data_vars.items()
+            if v.dims == ("time",) and k != "valid"
+        }
+        same = list(unit_names) == self.unit_names
+        kept = {str(k): c.values for k, c in self.data.coords.items() if c.dims == (self.unit_dim,)}
+        kept.pop(self.unit_dim, None)
         attrs = self.data.attrs
         made = Recording.build(
-            signal, name=self.name, modality=self.modality, sampling_rate_hz=rate,
-            units=self.units if units is None else units, unit_names=unit_names,
-            valid=self.valid[at], times=times, entities=self.entities, labels=self.labels,
-            label=json.loads(attrs["label"]), time_unit=self.time_unit, source=attrs["source"],
-            source_sha256=attrs["source_sha256"], steps=[*self.steps, dict(step)],
+            signal,
+            name=self.name,
+            modality=self.modality,
+            sampling_rate_hz=rate,
+            units=self.units if units is None else units,
+            unit_names=unit_names,
+            valid=self.valid[at],
+            times=times,
+            unit_labels=kept if same else None,
+            entities=self.entities,
+            labels=self.labels,
+            label=json.loads(attrs["label"]),
+            time_unit=self.time_unit,
+            source=attrs["source"],
+            source_sha256=attrs["source_sha256"],
+            steps=[*self.steps, dict(step)],
         )
         start = float(self.time[0])
         return Recording(made.data.assign_coords(time=made.data["time"] + start))
@@ -236,11 +267,15 @@ def _validate(data: xr.Dataset) -> None:
     name, dim = data.attrs["name"], UNIT_DIM[data.attrs["modality"]]
     signal = data["signal"]
     if signal.dims != ("time", dim) or signal.dtype != np.float32:
-        raise ValueError(f"{name}: signal must be float32 (time, {dim}), not {signal.dtype} {signal.dims}")
+        raise ValueError(
+            f"{name}: signal must be float32 (time, {dim}), not {signal.dtype} {signal.dims}"
+        )
     if data["valid"].dtype != bool:
         raise ValueError(f"{name}: valid must be bool, not {data['valid'].dtype}")
     if not data.attrs["sampling_rate_hz"] > 0:
-        raise ValueError(f"{name}: sampling_rate_hz is {data.attrs['sampling_rate_hz']}; it must be above 0")
+        raise ValueError(
+            f"{name}: sampling_rate_hz is {data.attrs['sampling_rate_hz']}; it must be above 0"
+        )
     if data.attrs["time_unit"] not in ("s", "frame"):
         raise ValueError(f"{name}: time_unit is {data.attrs['time_unit']!r}; it must be s or frame")
     if signal.size == 0:

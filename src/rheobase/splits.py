@@ -48,7 +48,9 @@ def parts(splits: Mapping[str, Any], fold: int, side: str) -> list[Part]:
     return [Part(**part) for part in splits["folds"][fold][side]]
 
 
-def by_group(groups: Mapping[str, str], n_folds: int, strata: Mapping[str, str] | None = None) -> list[Fold]:
+def by_group(
+    groups: Mapping[str, str], n_folds: int, strata: Mapping[str, str] | None = None
+) -> list[Fold]:
     """Leave whole groups out.
 
     ``groups`` maps recordings to their group, ``strata`` to their class where folds should be balanced.
@@ -59,8 +61,12 @@ def by_group(groups: Mapping[str, str], n_folds: int, strata: Mapping[str, str] 
     for recording, group in groups.items():
         members.setdefault(group, []).append(recording)
     if len(members) < n_folds:
-        raise ValueError(f"{n_folds} folds need {n_folds} groups; there are {len(members)}: lower split.folds")
-    stratum = {group: sorted({(strata or {}).get(r, "") for r in rs}) for group, rs in members.items()}
+        raise ValueError(
+            f"{n_folds} folds need {n_folds} groups; there are {len(members)}: lower split.folds"
+        )
+    stratum = {
+        group: sorted({(strata or {}).get(r, "") for r in rs}) for group, rs in members.items()
+    }
     order = sorted(members, key=lambda g: (stratum[g], hashlib.sha256(g.encode()).hexdigest()))
     held_out = {group: number % n_folds for number, group in enumerate(order)}
     return [
@@ -106,7 +112,9 @@ def by_trial(trials: Mapping[str, np.ndarray], n_folds: int) -> list[Fold]:
     """
     numbers = sorted({int(n) for values in trials.values() for n in np.unique(values) if n != 0})
     if len(numbers) < n_folds:
-        raise ValueError(f"{n_folds} folds need {n_folds} trials; there are {len(numbers)}: lower split.folds")
+        raise ValueError(
+            f"{n_folds} folds need {n_folds} trials; there are {len(numbers)}: lower split.folds"
+        )
     held_out = {number: place % n_folds for place, number in enumerate(numbers)}
     folds = [Fold(k, [], []) for k in range(n_folds)]
     for recording, values in trials.items():

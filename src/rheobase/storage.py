@@ -93,7 +93,9 @@ def content_sha256(dataset: xr.Dataset) -> str:
             head = [name, variable.dims, "text", values.shape]
             digest.update(json.dumps(head).encode() + b"\0".join(values.ravel().tolist()))
         else:
-            digest.update(json.dumps([name, variable.dims, values.dtype.str, values.shape]).encode())
+            digest.update(
+                json.dumps([name, variable.dims, values.dtype.str, values.shape]).encode()
+            )
             digest.update(values.view(np.uint8).data if values.size else b"")
     return digest.hexdigest()
 
@@ -153,5 +155,7 @@ def _groups(path: Path) -> list[str]:
 
     found: list[str] = []
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Group) else None)
+        file.visititems(
+            lambda name, item: found.append(name) if isinstance(item, h5py.Group) else None
+        )
     return sorted(found)

@@ -76,7 +76,11 @@ class LogHandler(LogHandlerBase):
     def _remaining(self) -> str:
         everything = [s for seconds in self.spent.values() for s in seconds]
         usual = median(everything) if everything else USUAL_SECONDS
-        work = sum(n * median(self.spent.get(_kind(rule), [usual])) for rule, n in self.left.items() if n > 0)
+        work = sum(
+            n * median(self.spent.get(_kind(rule), [usual]))
+            for rule, n in self.left.items()
+            if n > 0
+        )
         seconds = work / max(self.cores, 1)
         if seconds < 1:
             return ""
@@ -124,7 +128,11 @@ def _describe(rule: str, wildcards: dict[str, Any]) -> str:
     stage, _, rest = rule.partition("_")
     if not wildcards:
         name, _, number = rest.rpartition("_")
-        return f"{stage} {name}, lot {int(number) + 1}" if number.isdigit() else f"{stage} {rest}".strip()
+        return (
+            f"{stage} {name}, lot {int(number) + 1}"
+            if number.isdigit()
+            else f"{stage} {rest}".strip()
+        )
     where = "/".join(str(wildcards[key]) for key in ("dataset", "model") if key in wildcards)
     fold = f", fold {wildcards['fold']}, seed {wildcards['seed']}" if "fold" in wildcards else ""
     return f"{stage} {where}{fold}"

@@ -44,6 +44,18 @@ def pytest_sessionfinish() -> None:
         path.write_text(json.dumps({"family": family, "criteria": criteria}, indent=1) + "\n")
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print every criterion with its limit and what was measured."""
+    for family, rows in _rows.items():
+        terminalreporter.section(f"acceptance: {family}")
+        for row in sorted(rows, key=lambda row: row["id"]):
+            verdict = "pass" if row["pass"] else "FAIL"
+            terminalreporter.write_line(
+                f"{verdict}  {row['id']:<24} {row['what']} | limit {row['limit']} | "
+                f"measured {row['measured']}"
+            )
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory) -> Callable[[str, str], zipfile.ZipFile | tarfile.TarFile]:
     """Return a function that opens a pinned archive of the package index, or skips."""

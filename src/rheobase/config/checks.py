@@ -40,12 +40,18 @@ def check_models(models: Mapping[str, Any]) -> Iterator[Problem]:
         if at is not None and at not in models:
             yield ["models", name, "on"], f"no model is called {at!r}{suggest(at, list(models))}"
         if at is not None and entry.get("view"):
-            yield ["models", name, "view"], "a model with `on:` takes the other model's output; remove `view`"
+            yield (
+                ["models", name, "view"],
+                "a model with `on:` takes the other model's output; remove `view`",
+            )
         while at in models and at not in seen:
             seen.append(at)
             at = models[at].get("on")
         if at == name:
-            yield ["models", name, "on"], f"the models run on each other in a circle: {' -> '.join([*seen, at])}"
+            yield (
+                ["models", name, "on"],
+                f"the models run on each other in a circle: {' -> '.join([*seen, at])}",
+            )
 
 
 def check_dataset(dataset: Dataset, models: Mapping[str, Any], data_dir: Path) -> Iterator[Problem]:
@@ -64,7 +70,10 @@ def _models_named(dataset: Dataset, models: Mapping[str, Any]) -> Iterator[Probl
         if name not in models:
             yield ["models", number], f"no model is called {name!r}{suggest(name, list(models))}"
         elif (other := models[name].get("on")) and other not in dataset.models:
-            yield ["models", number], f"{name!r} runs on {other!r}, which must be a model of this dataset too"
+            yield (
+                ["models", number],
+                f"{name!r} runs on {other!r}, which must be a model of this dataset too",
+            )
 
 
 def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
@@ -72,12 +81,17 @@ def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
     names = Counter(entry.name for entry in dataset.recordings)
     for name, count in names.items():
         if count > 1:
-            yield [where], f"{count} recordings would be called {name!r}; names keep letters and digits only"
+            yield (
+                [where],
+                f"{count} recordings would be called {name!r}; names keep letters and digits only",
+            )
     if not dataset.recordings:
         yield [where], "no recording is left"
     for key in ("path", "url"):
         pattern = dataset.source.get(key)
-        if pattern is None or (key == "url" and "path" in dataset.source and dataset.source["kind"] == "url"):
+        if pattern is None or (
+            key == "url" and "path" in dataset.source and dataset.source["kind"] == "url"
+        ):
             continue
         try:
             files = Counter(fill(pattern, entry, data_dir) for entry in dataset.recordings)
@@ -86,7 +100,10 @@ def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
             continue
         shared = [name for name, count in files.items() if count > 1]
         if shared:
-            yield ["source", key], f"{files[shared[0]]} recordings share the file {shared[0]!r}; name every entity in it"
+            yield (
+                ["source", key],
+                f"{files[shared[0]]} recordings share the file {shared[0]!r}; name every entity in it",
+            )
 
 
 def _reader(dataset: Dataset) -> Iterator[Problem]:
@@ -94,20 +111,29 @@ def _reader(dataset: Dataset) -> Iterator[Problem]:
         if "reader" in dataset.raw:
             yield ["reader"], "a synthetic dataset needs no reader; remove it"
         if dataset.source["generator"] != dataset.modality:
-            yield ["source", "generator"], f"{dataset.source['generator']!r} makes another modality than {dataset.modality!r}"
+            yield (
+                ["source", "generator"],
+                f"{dataset.source['generator']!r} makes another modality than {dataset.modality!r}",
+            )
         return
     if "reader" not in dataset.raw:
         yield [], "the key 'reader' is missing (file format, orientation and names)"
         return
     form = dataset.reader["format"]
     if form in MATRICES and "orientation" not in dataset.reader:
-        yield ["reader"], f"format {form} needs `orientation: time_first` or `time_last`; it is never guessed"
+        yield (
+            ["reader"],
+            f"format {form} needs `orientation: time_first` or `time_last`; it is never guessed",
+        )
     if dataset.modality not in FOR_MODALITY.get(form, {dataset.modality}):
         yield ["reader", "format"], f"format {form} does not hold {dataset.modality} signals"
     if form in ("npz", "mat") and "key" not in dataset.reader:
         yield ["reader"], f"format {form} needs `key`, the name of the signal's variable"
     if form == "nifti" and "atlas" not in dataset.preprocess:
-        yield ["preprocess"], "format nifti needs `atlas` (voxels, seitzman300, a label image or coordinates)"
+        yield (
+            ["preprocess"],
+            "format nifti needs `atlas` (voxels, seitzman300, a label image or coordinates)",
+        )
     if dataset.preprocess.get("atlas") == "voxels" and "mask" not in dataset.reader:
         yield ["reader"], "`atlas: voxels` needs `mask`, the image that says which voxels to keep"
     if dataset.modality == "emg" and not dataset.units and form not in CARRIES_UNITS:
@@ -118,9 +144,16 @@ def _rate(dataset: Dataset) -> Iterator[Problem]:
     raw, form = dataset.raw, dataset.reader.get("format")
     if "sampling_rate_hz" in raw and "repetition_time_s" in raw:
         yield ["repetition_time_s"], "give sampling_rate_hz or repetition_time_s, not both"
-    carried = form in CARRIES_RATE or "time_column" in dataset.reader or dataset.source["kind"] == "synthetic"
+    carried = (
+        form in CARRIES_RATE
+        or "time_column" in dataset.reader
+        or dataset.source["kind"] == "synthetic"
+    )
     if dataset.sampling_rate_hz is None and not carried:
-        yield [], "the sampling rate is missing: give sampling_rate_hz (or repetition_time_s); it is never guessed"
+        yield (
+            [],
+            "the sampling rate is missing: give sampling_rate_hz (or repetition_time_s); it is never guessed",
+        )
     if dataset.time_unit == "frame" and dataset.sampling_rate_hz != 1:
         yield ["time_unit"], "with `time_unit: frame` the rate is unknown: set sampling_rate_hz: 1"
 
@@ -136,11 +169,17 @@ def _split(dataset: Dataset) -> Iterator[Problem]:
         return
     missing = [e.name for e in dataset.recordings if by not in {**e.labels, **e.entities}]
     if missing:
-        yield ["split", "by"], f"recording {missing[0]} has no {by!r}; add it to entities or to the table"
+        yield (
+            ["split", "by"],
+            f"recording {missing[0]} has no {by!r}; add it to entities or to the table",
+        )
         return
     groups = len(dataset.groups)
     if groups < 2:
-        yield ["split", "by"], f"there is only {groups} {by}; a split needs 2 or more (or split by time)"
+        yield (
+            ["split", "by"],
+            f"there is only {groups} {by}; a split needs 2 or more (or split by time)",
+        )
     elif folds and folds > groups:
         yield ["split", "folds"], f"{folds} folds need {folds} {by}s; there are {groups}"
 
@@ -152,27 +191,44 @@ def _label(dataset: Dataset) -> Iterator[Problem]:
     if {"label_key", "labels_file"} & set(reader):
         return
     first = dataset.recordings[0] if dataset.recordings else None
-    known = {*reader.get("label_keys", []), *(first.entities if first else {}), *(first.labels if first else {})}
+    known = {
+        *reader.get("label_keys", []),
+        *(first.entities if first else {}),
+        *(first.labels if first else {}),
+    }
     if name not in known:
-        yield ["label", "name"], f"{name!r} is no entity, column of the table or label of the reader{suggest(name, sorted(known))}"
+        yield (
+            ["label", "name"],
+            f"{name!r} is no entity, column of the table or label of the reader{suggest(name, sorted(known))}",
+        )
 
 
 def _preprocess(dataset: Dataset) -> Iterator[Problem]:
     options, rate = dataset.preprocess, dataset.sampling_rate_hz
     if options.get("standardise") == "zscore" and dataset.split.by in ("time", "trial"):
-        yield ["preprocess", "standardise"], (
-            f"zscore would use samples of the test part when splitting by {dataset.split.by}; "
-            "set none (models scale on their training part)"
+        yield (
+            ["preprocess", "standardise"],
+            (
+                f"zscore would use samples of the test part when splitting by {dataset.split.by}; "
+                "set none (models scale on their training part)"
+            ),
         )
     band = options.get("band_hz")
     if not band:
         return
     low, high = band
     if dataset.time_unit == "frame":
-        yield ["preprocess", "band_hz"], "a filter in hertz needs the sampling rate, and time_unit is frame; set null"
+        yield (
+            ["preprocess", "band_hz"],
+            "a filter in hertz needs the sampling rate, and time_unit is frame; set null",
+        )
     elif low is not None and high is not None and low >= high:
-        yield ["preprocess", "band_hz"], f"the lower edge {low} Hz must be below the upper edge {high} Hz"
+        yield (
+            ["preprocess", "band_hz"],
+            f"the lower edge {low} Hz must be below the upper edge {high} Hz",
+        )
     elif rate and (high or low) >= rate / 2:
-        yield ["preprocess", "band_hz"], (
-            f"the edge {high or low} Hz must be below half the sampling rate, {rate / 2:g} Hz"
+        yield (
+            ["preprocess", "band_hz"],
+            (f"the edge {high or low} Hz must be below half the sampling rate, {rate / 2:g} Hz"),
         )

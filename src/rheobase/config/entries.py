@@ -49,12 +49,16 @@ def from_table(path: Path) -> list[Entry]:
     made = []
     for number, row in enumerate(rows, start=2):
         if "" in row or None in row.values():
-            raise ValueError(f"{path}:{number}: the row has another number of columns than the header")
+            raise ValueError(
+                f"{path}:{number}: the row has another number of columns than the header"
+            )
         if "participant_id" in row:
             row.setdefault("subject", row["participant_id"])
         entities = {key: row[key] for key in ORDER if key in row}
         if not entities:
-            raise ValueError(f"{path}: no column is called {', '.join(ORDER)}; one of them must name the rows")
+            raise ValueError(
+                f"{path}: no column is called {', '.join(ORDER)}; one of them must name the rows"
+            )
         labels = {k: v for k, v in row.items() if k not in entities and k not in NOT_LABELS}
         made.append(_entry(entities, labels, row.get("sha256") or None))
     return made
@@ -89,7 +93,11 @@ def fill(pattern: str, entry: Entry, data_dir: Path | str = "") -> str:
     try:
         unknown = [name for name in placeholders(pattern) if name not in known]
     except ValueError as error:
-        raise ValueError(f"{pattern!r} has a stray brace; write {{{{ or }}}} for a literal one") from error
+        raise ValueError(
+            f"{pattern!r} has a stray brace; write {{{{ or }}}} for a literal one"
+        ) from error
     if unknown:
-        raise ValueError(f"{pattern!r} names {{{unknown[0]}}}, which is none of {', '.join(sorted(known))}")
+        raise ValueError(
+            f"{pattern!r} names {{{unknown[0]}}}, which is none of {', '.join(sorted(known))}"
+        )
     return pattern.format_map(known)

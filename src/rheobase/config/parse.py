@@ -155,18 +155,24 @@ def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Datas
         raise ConfigError([str(error)]) from error
     excluded, names = raw.get("exclude", {}), [entry.name for entry in entries]
     if unknown := sorted(set(excluded) - set(names)):
-        raise ConfigError([f"exclude: no recording is called {unknown[0]!r}{suggest(unknown[0], names)}"])
+        raise ConfigError(
+            [f"exclude: no recording is called {unknown[0]!r}{suggest(unknown[0], names)}"]
+        )
     split = raw["split"]
     tr = raw.get("repetition_time_s")
     preprocess = dict(raw["preprocess"])
     if raw["modality"] != "series":
-        by_default = "zscore" if raw["modality"] == "fmri" and split["by"] not in IN_TIME else "none"
+        by_default = (
+            "zscore" if raw["modality"] == "fmri" and split["by"] not in IN_TIME else "none"
+        )
         preprocess.setdefault("standardise", by_default)
     return Dataset(
         name=name,
         modality=raw["modality"],
         source=dict(raw["source"]),
-        reader=dict(raw.get("reader") or {"format": "npz", "key": "signal", "orientation": "time_first"}),
+        reader=dict(
+            raw.get("reader") or {"format": "npz", "key": "signal", "orientation": "time_first"}
+        ),
         recordings=tuple(entry for entry in entries if entry.name not in excluded),
         split=Split(split["by"], split.get("folds"), float(split.get("gap_s", 0))),
         models=tuple(raw["models"]),
@@ -184,7 +190,9 @@ def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Datas
 
 def _entries(raw: Mapping[str, Any], data_dir: Path) -> list[Entry]:
     if ("table" in raw) == ("entities" in raw):
-        raise ValueError("give either `entities` or `table`, and not both, to say which recordings there are")
+        raise ValueError(
+            "give either `entities` or `table`, and not both, to say which recordings there are"
+        )
     if "entities" in raw:
         return from_entities(raw["entities"])
     return from_table(Path(raw["table"].format_map({"data_dir": data_dir})))

@@ -13,7 +13,6 @@ from jsonschema import validators
 
 from rheobase.config.read import ConfigError, locate
 
-
 UNKNOWN = "?"
 
 
@@ -49,7 +48,9 @@ def _filling_validator() -> Any:
     base = jsonschema.Draft202012Validator
     check = base.VALIDATORS["properties"]
 
-    def fill(validator: Any, properties: dict[str, Any], instance: Any, whole: Any) -> Iterator[Any]:
+    def fill(
+        validator: Any, properties: dict[str, Any], instance: Any, whole: Any
+    ) -> Iterator[Any]:
         if isinstance(instance, dict):
             for key, part in properties.items():
                 if isinstance(part, dict) and "default" in part:
@@ -71,28 +72,43 @@ def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
             known = list(error.schema.get("properties", {}))
             for key in value:
                 if key not in known:
-                    yield [*path, key], f"unknown key{suggest(key, known)}; known keys: {', '.join(known)}"
+                    yield (
+                        [*path, key],
+                        f"unknown key{suggest(key, known)}; known keys: {', '.join(known)}",
+                    )
         case "required":
             missing = [key for key in error.validator_value if key not in value]
             for key in missing:
                 yield path, f"the key {key!r} is missing{_described(error, key)}"
         case "enum":
             choices = [str(choice) for choice in error.validator_value]
-            yield path, f"{value!r} is not one of {', '.join(choices)}{suggest(str(value), choices)}"
+            yield (
+                path,
+                f"{value!r} is not one of {', '.join(choices)}{suggest(str(value), choices)}",
+            )
         case "type":
             yield path, _wrong_type(error)
         case "oneOf" | "anyOf":
             inner = jsonschema.exceptions.best_match(error.context or [])
-            if isinstance(value, dict) and inner is not None and inner.absolute_path != error.absolute_path:
+            if (
+                isinstance(value, dict)
+                and inner is not None
+                and inner.absolute_path != error.absolute_path
+            ):
                 yield from _explain(inner)
             else:
                 yield path, f"{value!r} is not allowed here ({_means(error.schema)})"
         case "pattern" if path and "sha256" in str(path[-1]):
             yield path, f"{value!r} is not a SHA-256: it needs 64 characters 0-9 and a-f"
-        case "pattern" | "not" if error.parent is None and "propertyNames" in error.absolute_schema_path:
-            yield [*path, value], (
-                f"{value!r} cannot be a name: use letters, digits and _, begin with a letter, "
-                "and not `acceptance` or `benchmarks`"
+        case "pattern" | "not" if (
+            error.parent is None and "propertyNames" in error.absolute_schema_path
+        ):
+            yield (
+                [*path, value],
+                (
+                    f"{value!r} cannot be a name: use letters, digits and _, begin with a letter, "
+                    "and not `acceptance` or `benchmarks`"
+                ),
             )
         case _:
             yield path, f"{error.message}"
@@ -107,7 +123,9 @@ def _means(part: dict[str, Any]) -> str:
     if part.get("description"):
         return str(part["description"])
     options = [option for option in part.get("oneOf", part.get("anyOf", []))]
-    return " or ".join(str(o.get("const", o.get("enum", o.get("type", "a mapping")))) for o in options)
+    return " or ".join(
+        str(o.get("const", o.get("enum", o.get("type", "a mapping")))) for o in options
+    )
 
 
 def _wrong_type(error: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,6 +96,7 @@ def belief_light(
     shifts: Mapping[int, Mapping[str, Any]],
     folds: int,
     errors: int,
+    seedless: Collection[str] = (),
 ) -> Light:
     """Return what stands between the numbers and a conclusion."""
     question = "Can I believe it?"
@@ -108,7 +109,7 @@ def belief_light(
         bad.append(f"With {few} no interval is given and nothing is tested.")
     failed = [s.model for s in statements if s.outcome == "failed"]
     doubts = _incomplete(scored, failed, folds, errors)
-    single = [model for model, head in scored.items() if head.seeds == 1]
+    single = [model for model, head in scored.items() if head.seeds == 1 and model not in seedless]
     if single:
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
@@ -122,7 +123,8 @@ def belief_light(
     if doubts:
         return Light(question, "caution", "With care", tuple(doubts))
     calm = ", no shift between training and test" if shifts else ""
-    return Light(question, "good", "Yes", (f"{folds} folds, several seeds{calm}.",))
+    drawn = ", several seeds" if set(scored) - set(seedless) else ""
+    return Light(question, "good", "Yes", (f"{folds} folds{drawn}{calm}.",))
 
 
 def _incomplete(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,18 +34,20 @@ def judge(
     folds: int,
     n_recordings: int,
     errors: int = 0,
+    seedless: Collection[str] = (),
 ) -> Verdict:
     """Return the verdict on a dataset.
 
     ``summaries`` has an entry, perhaps empty, for every model asked for; ``qc`` and ``group_flags``
     hold the quality flags by recording, ``shifts`` the distribution shift by fold, ``folds`` the
-    number of folds in the splits, ``errors`` the number of jobs that failed.
+    number of folds in the splits, ``errors`` the number of jobs that failed, ``seedless`` the models
+    that another seed would not change.
     """
     statements = tuple(state(model, scores) for model, scores in summaries.items())
     lights = (
         data_light(qc, group_flags, excluded, n_recordings),
         model_light(statements),
-        belief_light(summaries, statements, shifts, folds, errors),
+        belief_light(summaries, statements, shifts, folds, errors, seedless),
     )
     models = [s.short for s in statements] or ["No model was run."]
     doubts = [] if lights[2].level == "good" else lights[2].reasons

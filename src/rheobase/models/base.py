@@ -110,7 +110,9 @@ FAMILIES = {
 def family(name: str) -> type[Any]:
     """Return a family's class, importing only that family."""
     if name not in FAMILIES:
-        raise ValueError(f"unknown family {name!r}{_hint(name, FAMILIES)}; there are {', '.join(FAMILIES)}")
+        raise ValueError(
+            f"unknown family {name!r}{_hint(name, FAMILIES)}; there are {', '.join(FAMILIES)}"
+        )
     module, _, attribute = FAMILIES[name].target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -123,7 +125,9 @@ def build(name: str, *, preset: str | None = None, params: Mapping[str, Any] | N
     cls = family(name)
     if preset is not None and preset not in cls.presets:
         known = ", ".join(cls.presets)
-        raise ValueError(f"{name}: unknown preset {preset!r}{_hint(preset, cls.presets)}; there are {known}")
+        raise ValueError(
+            f"{name}: unknown preset {preset!r}{_hint(preset, cls.presets)}; there are {known}"
+        )
     merged = _merge(cls.presets[preset] if preset else {}, params or {})
     return _construct(cls, merged, name)
 
@@ -143,7 +147,9 @@ def _construct(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     for key, value in values.items():
         if key not in fields:
             known = ", ".join(fields)
-            raise ValueError(f"{where}: unknown parameter {key!r}{_hint(key, fields)}; there are {known}")
+            raise ValueError(
+                f"{where}: unknown parameter {key!r}{_hint(key, fields)}; there are {known}"
+            )
         kind = fields[key]
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             value = _construct(kind, value, f"{where}.{key}")

@@ -91,6 +91,7 @@ def verdict_of(report: ReportInput, summaries: Mapping[str, Sequence[ScoreSummar
         folds=len(folds),
         n_recordings=len(report.recordings),
         errors=len(report.errors),
+        seedless={name for name, model in report.models.items() if not model.get("random", True)},
     )
 
 

@@ -26,7 +26,9 @@ def checked(path: Path) -> Config:
             continue
         for dataset in config.datasets.values():
             if model.name in dataset.models and dataset.modality not in built.modalities:
-                text = f"{model.name!r} ({model.family}) does not take {dataset.modality} recordings"
+                text = (
+                    f"{model.name!r} ({model.family}) does not take {dataset.modality} recordings"
+                )
                 problems.append(line(["datasets", dataset.name, "models"], text, [path]))
     problems += [*_missing_files(config, path), *_generators(config, path)]
     if problems:
@@ -39,7 +41,9 @@ def _missing_files(config: Config, path: Path) -> list[str]:
     for dataset in config.datasets.values():
         if dataset.source["kind"] != "path":
             continue
-        missing = [file for file in plan.source_files(config, dataset).values() if not file.exists()]
+        missing = [
+            file for file in plan.source_files(config, dataset).values() if not file.exists()
+        ]
         if missing and len(missing) == len(dataset.recordings):
             text = f"none of the {len(missing)} files exists; the first is {missing[0]}"
             problems.append(line(["datasets", dataset.name, "source", "path"], text, [path]))
@@ -55,7 +59,9 @@ def _generators(config: Config, path: Path) -> list[str]:
             try:
                 rate(dataset.source)
             except ValueError as error:
-                problems.append(line(["datasets", dataset.name, "source", "params"], str(error), [path]))
+                problems.append(
+                    line(["datasets", dataset.name, "source", "params"], str(error), [path])
+                )
     return problems
 
 
@@ -64,7 +70,10 @@ def check(path: Path) -> str:
     config = checked(path)
     recordings = sum(len(dataset.recordings) for dataset in config.datasets.values())
     fits = sum(
-        1 for d in config.datasets.values() for model in d.models for _ in plan.fits(config, d, model)
+        1
+        for d in config.datasets.values()
+        for model in d.models
+        for _ in plan.fits(config, d, model)
     )
     return f"{path}: fine ({len(config.datasets)} datasets, {recordings} recordings, {fits} fits)"
 

@@ -51,7 +51,9 @@ def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
     recording = Recording.load(layout.recording_path(dataset.name, name))
     label = recording.label if recording.label_kind == "class" else None
     starts, log_rms = _amplitude(recording.select(units) if units else recording)
-    trials = next((recording.data[key].values for key in ("trial", "block") if key in recording.data), None)
+    trials = next(
+        (recording.data[key].values for key in ("trial", "block") if key in recording.data), None
+    )
     return Facts(
         length=len(recording.valid),
         rate=recording.rate,
@@ -88,7 +90,9 @@ def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
                 reasons.setdefault(row["name"], f"{entry.name}: {row['excluded']}")
     kept = [name for name in everything if name not in reasons]
     if len(kept) < 2:
-        raise ValueError(f"{dataset.name}: only {len(kept)} units are good in every recording; see qc/*.json")
+        raise ValueError(
+            f"{dataset.name}: only {len(kept)} units are good in every recording; see qc/*.json"
+        )
     return kept, reasons
 
 
@@ -107,12 +111,16 @@ def make_folds(dataset: Dataset, facts: Mapping[str, Facts]) -> list[Fold]:
     if by == "trial":
         return splits.by_trial({name: _trials(name, fact) for name, fact in facts.items()}, n_folds)
     groups = {entry.name: group_of(entry, by) for entry in dataset.recordings}
-    return splits.by_group(groups, n_folds, {name: fact.label or "" for name, fact in facts.items()})
+    return splits.by_group(
+        groups, n_folds, {name: fact.label or "" for name, fact in facts.items()}
+    )
 
 
 def _trials(name: str, fact: Facts) -> np.ndarray:
     if fact.trials is None:
-        raise ValueError(f"{name} has no trial numbers; set reader.trial_key or split by something else")
+        raise ValueError(
+            f"{name} has no trial numbers; set reader.trial_key or split by something else"
+        )
     return fact.trials
 
 
@@ -134,7 +142,9 @@ def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
             inside = (fact.starts >= (part.start or 0)) & (fact.starts < (part.stop or np.inf))
             sides[side].setdefault(fact.label or "", []).append(fact.log_rms[inside])
     both = sorted(set(sides["train"]) & set(sides["test"]))
-    rows = [(np.concatenate(sides["train"][key]), np.concatenate(sides["test"][key])) for key in both]
+    rows = [
+        (np.concatenate(sides["train"][key]), np.concatenate(sides["test"][key])) for key in both
+    ]
     found = [splits.shift(train, test)["value"] for train, test in rows if len(train) and len(test)]
     if not found:
         return fold
@@ -144,10 +154,14 @@ def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
         "the test part was recorded under other conditions"
     )
     flag = value > limit
-    return replace(fold, shift={"value": value, "limit": limit, "flag": flag, "text": text if flag else ""})
+    return replace(
+        fold, shift={"value": value, "limit": limit, "flag": flag, "text": text if flag else ""}
+    )
 
 
-def load_parts(dataset: Dataset, content: Mapping[str, Any], fold: int, side: str) -> list[Recording]:
+def load_parts(
+    dataset: Dataset, content: Mapping[str, Any], fold: int, side: str
+) -> list[Recording]:
     """Return the ``train`` or ``test`` recordings of a fold, cut and with the shared units only."""
     units = content["units"]
     loaded: dict[str, Recording] = {}

@@ -35,7 +35,9 @@ MODALITY = {"nifti": "fmri", "nwb": "calcium", "suite2p": "calcium"}
 MODALITY |= dict.fromkeys(("edf", "bdf", "brainvision", "fif"), "emg")
 ENTITY = {"sub": "subject", "ses": "session", "task": "task", "acq": "acquisition", "run": "run"}
 TIME_NAMES = {"t", "time", "timestamp"}
-SIDECARS = re.compile(r"(events|channels|electrodes|participants|scans|regions|confounds|timeseries)\.(tsv|csv)$")
+SIDECARS = re.compile(
+    r"(events|channels|electrodes|participants|scans|regions|confounds|timeseries)\.(tsv|csv)$"
+)
 UNKNOWN = '"?"'
 
 
@@ -59,7 +61,9 @@ def init(folder: Path, output: Path) -> str:
     if output.exists():
         raise ValueError(f"{output} exists; name another file with --output")
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; name the folder that holds your recordings")
+        raise FileNotFoundError(
+            f"{folder} is no folder; name the folder that holds your recordings"
+        )
     found = look(folder)
     table = None if _is_product(found.rows) else output.with_suffix(".tsv")
     if table is not None:
@@ -79,7 +83,9 @@ def init(folder: Path, output: Path) -> str:
 
 def look(folder: Path) -> Found:
     """Return the recordings below a folder: the commonest format, its files and their names."""
-    planes = sorted({path.parent for path in folder.rglob("F.npy") if (path.parent / "iscell.npy").is_file()})
+    planes = sorted(
+        {path.parent for path in folder.rglob("F.npy") if (path.parent / "iscell.npy").is_file()}
+    )
     by_format: dict[str, list[Path]] = {"suite2p": planes} if planes else {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.parent not in planes):
         form = FORMATS.get(_suffix(path))
@@ -120,7 +126,9 @@ def name_pattern(folder: Path, paths: Sequence[Path]) -> tuple[str, tuple[dict[s
     expression = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(ENTITY)})-([A-Za-z0-9]+)")
     rows = [{ENTITY[key]: value for key, value in expression.findall(name)} for name in names]
     patterns = {
-        expression.sub(lambda m: f"{m[1]}-{{{ENTITY[m[1]]}}}", name.replace("{", "{{").replace("}", "}}"))
+        expression.sub(
+            lambda m: f"{m[1]}-{{{ENTITY[m[1]]}}}", name.replace("{", "{{").replace("}", "}}")
+        )
         for name in names
     }
     distinct = len({tuple(sorted(row.items())) for row in rows}) == len(rows)
@@ -132,9 +140,13 @@ def name_pattern(folder: Path, paths: Sequence[Path]) -> tuple[str, tuple[dict[s
     end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
     middle = [name[len(start) : len(name) - len(end)] for name in names]
     if any(not re.sub("[^A-Za-z0-9]", "", part) or "/" in part for part in middle):
-        return f"{prefix}{{file}}", tuple({"subject": f"{n:03d}", "file": name} for n, name in enumerate(names, 1))
+        return f"{prefix}{{file}}", tuple(
+            {"subject": f"{n:03d}", "file": name} for n, name in enumerate(names, 1)
+        )
     escaped = [text.replace("{", "{{").replace("}", "}}") for text in (start, end)]
-    return f"{prefix}{escaped[0]}{{subject}}{escaped[1]}", tuple({"subject": part} for part in middle)
+    return f"{prefix}{escaped[0]}{{subject}}{escaped[1]}", tuple(
+        {"subject": part} for part in middle
+    )
 
 
 def _is_product(rows: Sequence[Mapping[str, str]]) -> bool:
@@ -148,9 +160,17 @@ def _is_product(rows: Sequence[Mapping[str, str]]) -> bool:
 def compose(found: Found, table: Path | None) -> str:
     """Return the text of the starter config."""
     modality = MODALITY.get(found.format, "?")
-    lines = ["# Written by `rheobase init`. Fill in every \"?\", then run: rheobase check FILE"]
-    lines += ["# All keys are explained in config/README.md.", "seeds: [0]", "", "datasets:", "  mine:"]
-    lines += [f"    modality: {modality if modality != '?' else UNKNOWN + '  # fmri, calcium, emg or series'}"]
+    lines = ['# Written by `rheobase init`. Fill in every "?", then run: rheobase check FILE']
+    lines += [
+        "# All keys are explained in config/README.md.",
+        "seeds: [0]",
+        "",
+        "datasets:",
+        "  mine:",
+    ]
+    lines += [
+        f"    modality: {modality if modality != '?' else UNKNOWN + '  # fmri, calcium, emg or series'}"
+    ]
     lines += [f'    source: {{kind: path, path: "{found.pattern}"}}']
     lines += _entities(found.rows) if table is None else [f"    table: {table}"]
     lines += _reader(found) + _rate(found)
@@ -159,7 +179,9 @@ def compose(found: Found, table: Path | None) -> str:
     elif modality == "?":
         lines += ["    # units: uV                # emg only: uV, mV, V or count"]
     if found.format == "nifti":
-        lines += ["    preprocess: {atlas: seitzman300}   # or {image: atlas.nii.gz, labels: atlas.tsv}"]
+        lines += [
+            "    preprocess: {atlas: seitzman300}   # or {image: atlas.nii.gz, labels: atlas.tsv}"
+        ]
     lines += [f"    split: {_split(found.rows)}", "    models: [baseline]", "", "models:"]
     return "\n".join([*lines, "  baseline: {family: linear}", ""])
 
@@ -167,18 +189,28 @@ def compose(found: Found, table: Path | None) -> str:
 def _entities(rows: Sequence[Mapping[str, str]]) -> list[str]:
     keys = list(rows[0])
     values = {key: sorted({row[key] for row in rows}) for key in keys}
-    return ["    entities:", *(f"      {k}: [{', '.join(chr(34) + v + chr(34) for v in values[k])}]" for k in keys)]
+    return [
+        "    entities:",
+        *(f"      {k}: [{', '.join(chr(34) + v + chr(34) for v in values[k])}]" for k in keys),
+    ]
 
 
 def _reader(found: Found) -> list[str]:
     first = found.paths[0]
     match found.format:
         case "npy":
-            return [f"    reader: {{format: npy, orientation: {UNKNOWN}}}  # time_first or time_last{_shape(first)}"]
+            return [
+                f"    reader: {{format: npy, orientation: {UNKNOWN}}}  # time_first or time_last{_shape(first)}"
+            ]
         case "npz" | "mat":
             key, shape = _largest(first)
             said = f"  # time_first or time_last; {key} is {shape}"
-            return ["    reader:", f"      format: {found.format}", f"      key: {key}", f"      orientation: {UNKNOWN}{said}"]
+            return [
+                "    reader:",
+                f"      format: {found.format}",
+                f"      key: {key}",
+                f"      orientation: {UNKNOWN}{said}",
+            ]
         case "csv" | "tsv":
             return [f"    reader: {{format: {found.format}{_columns(first)}}}"]
         case form:

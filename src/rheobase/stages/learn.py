@@ -25,7 +25,17 @@ from rheobase.stages.cut import load_parts
 from rheobase.stages.prepare import load_spec
 from rheobase.storage import atomic, read_dataset, read_json, write_dataset, write_json, write_text
 
-VERSIONS = ("rheobase", "numpy", "scipy", "xarray", "scikit-learn", "torch", "nilearn", "mne", "snakemake")
+VERSIONS = (
+    "rheobase",
+    "numpy",
+    "scipy",
+    "xarray",
+    "scikit-learn",
+    "torch",
+    "nilearn",
+    "mne",
+    "snakemake",
+)
 HISTORY = "history"
 log = logging.getLogger(__name__)
 
@@ -81,7 +91,9 @@ def load(job: Job, side: str) -> list[Recording]:
     for entry, seed in reversed(job.upstream):
         model = build(entry.family, preset=entry.preset, params=entry.params)
         if not hasattr(model, "transform"):
-            raise ValueError(f"{job.model.name} runs on {entry.name}, but {entry.family} has no output to run on")
+            raise ValueError(
+                f"{job.model.name} runs on {entry.name}, but {entry.family} has no output to run on"
+            )
         fitted = load_fitted(layout.fit_dir(job.dataset.name, entry.name, job.fold, seed))
         recordings = model.transform(fitted, recordings)
     return recordings
@@ -128,8 +140,14 @@ def _seed_everything(seed: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def _run(job: Job, model: Any, device: str, fitted: Fitted, cost: Mapping[str, float]) -> dict[str, Any]:
-    config = {"model": asdict(job.model), "hyperparameters": asdict(model), "dataset": job.dataset.raw}
+def _run(
+    job: Job, model: Any, device: str, fitted: Fitted, cost: Mapping[str, float]
+) -> dict[str, Any]:
+    config = {
+        "model": asdict(job.model),
+        "hyperparameters": asdict(model),
+        "dataset": job.dataset.raw,
+    }
     return {
         "dataset": job.dataset.name,
         "model": job.model.name,
@@ -213,4 +231,7 @@ def aggregate(dataset: str, model: str, pairs: Sequence[tuple[int, int]]) -> Non
     from rheobase.evaluate.aggregate import gather
 
     paths = [layout.fit_dir(dataset, model, fold, seed) / "metrics.json" for fold, seed in pairs]
-    write_json(gather([read_json(path) for path in paths]), layout.model_dir(dataset, model) / "metrics.json")
+    write_json(
+        gather([read_json(path) for path in paths]),
+        layout.model_dir(dataset, model) / "metrics.json",
+    )

@@ -151,7 +151,10 @@ def code_hash(*modules: str) -> str:
 @functools.cache
 def _module_path(name: str) -> Path | None:
     parts = name.split(".")[1:]
-    for path in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts, "__init__.py")):
+    for path in (
+        PACKAGE.joinpath(*parts).with_suffix(".py"),
+        PACKAGE.joinpath(*parts, "__init__.py"),
+    ):
         if parts and path.is_file():
             return path
     return None
@@ -179,7 +182,9 @@ def targets(config: Config) -> list[Path]:
 
 def reading_modules(dataset: Dataset) -> list[str]:
     """Return the modules that read and clean a dataset's recordings, named by lazy tables."""
-    folders = [PACKAGE / "preprocess"] + ([PACKAGE / "io"] if dataset.source["kind"] != "synthetic" else [])
+    folders = [PACKAGE / "preprocess"] + (
+        [PACKAGE / "io"] if dataset.source["kind"] != "synthetic" else []
+    )
     shared = {"clean", "filters", "preview", dataset.modality}
     found = [f"rheobase.preprocess.{p.stem}" for p in folders[0].glob("*.py") if p.stem in shared]
     found += [f"rheobase.io.{p.stem}" for f in folders[1:] for p in f.glob("*.py")]
@@ -191,6 +196,10 @@ def incomplete(config: Config) -> list[Dataset]:
     return [
         dataset
         for dataset in config.datasets.values()
-        if not all(layout.recording_path(dataset.name, e.name).is_file() for e in dataset.recordings)
-        or not all((layout.model_dir(dataset.name, m) / "metrics.json").is_file() for m in dataset.models)
+        if not all(
+            layout.recording_path(dataset.name, e.name).is_file() for e in dataset.recordings
+        )
+        or not all(
+            (layout.model_dir(dataset.name, m) / "metrics.json").is_file() for m in dataset.models
+        )
     ]

@@ -69,7 +69,12 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         raise FileNotFoundError(f"{path} does not exist; correct source.path or put the file there")
     reader = _reader(dataset, path)
     files = _side_files(reader, entry, data_dir)
-    raw = read(path, reader=reader, files=files, preprocess=_with_atlas(dataset.preprocess, entry, data_dir))
+    raw = read(
+        path,
+        reader=reader,
+        files=files,
+        preprocess=_with_atlas(dataset.preprocess, entry, data_dir),
+    )
     rate = agreed_rate(raw.rate_hz, _configured_rate(dataset), path)
     cleaned = clean(
         raw,
@@ -109,7 +114,12 @@ def _reader(dataset: Dataset, path: Path) -> dict[str, Any]:
     if dataset.source["kind"] == "synthetic":
         with np.load(path, allow_pickle=False) as file:
             there = set(file.files)
-        keys = {"names_key": "names", "label_key": "label", "block_key": "block", "trial_key": "trial"}
+        keys = {
+            "names_key": "names",
+            "label_key": "label",
+            "block_key": "block",
+            "trial_key": "trial",
+        }
         reader.update({key: name for key, name in keys.items() if name in there})
         reader.update({"unit_keys": {"network": "network"}} if "network" in there else {})
     if dataset.label:
@@ -131,7 +141,9 @@ def _side_files(reader: Mapping[str, Any], entry: Entry, data_dir: Path) -> dict
         files["motion"] = Path(fill(reader["motion"]["path"], entry, data_dir))
     for key, path in files.items():
         if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; correct reader.{key} or put the file there")
+            raise FileNotFoundError(
+                f"{path} does not exist; correct reader.{key} or put the file there"
+            )
     return files
 
 
@@ -160,12 +172,18 @@ def agreed_rate(carried: float | None, configured: float | None, path: Path) -> 
 def _labels(dataset: Dataset, entry: Entry) -> dict[str, str | float]:
     labels: dict[str, str | float] = dict(entry.labels)
     name = (dataset.label or {}).get("name")
-    if dataset.label and dataset.label["kind"] == "value" and name in {**entry.labels, **entry.entities}:
+    if (
+        dataset.label
+        and dataset.label["kind"] == "value"
+        and name in {**entry.labels, **entry.entities}
+    ):
         text = {**entry.labels, **entry.entities}[name]
         try:
             labels[name] = float(text)
         except ValueError as error:
-            raise ValueError(f"{entry.name}: label {name} is {text!r}, which is no number (kind: value)") from error
+            raise ValueError(
+                f"{entry.name}: label {name} is {text!r}, which is no number (kind: value)"
+            ) from error
     return labels
 
 
@@ -174,7 +192,9 @@ def _check_label(recording: Recording) -> None:
     known = {*map(str, recording.data.data_vars), *recording.entities, *recording.labels}
     if name is not None and name not in known:
         there = sorted(known - {"signal", "valid"})
-        raise ValueError(f"{recording.name}: there is no label {name!r}; there are {', '.join(there) or 'none'}")
+        raise ValueError(
+            f"{recording.name}: there is no label {name!r}; there are {', '.join(there) or 'none'}"
+        )
 
 
 def _checksum(path: Path) -> str:

@@ -41,7 +41,9 @@ def write(spec: str, models: str) -> None:
     write_json(content, layout.dataset_dir(dataset.name) / "provenance.json")
 
 
-def effective_config(dataset: Dataset, rest: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def effective_config(
+    dataset: Dataset, rest: dict[str, Any], told: dict[str, Any]
+) -> dict[str, Any]:
     """Return a whole configuration, defaults filled in, that runs this dataset alone."""
     keys = ("family", "preset", "params", "on", "view", "seeds")
     models = {
@@ -66,7 +68,12 @@ def git_state() -> dict[str, Any]:
     def git(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", *arguments], cwd=here, capture_output=True, text=True, check=True, timeout=20
+                ["git", *arguments],
+                cwd=here,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=20,
             )
         except (OSError, subprocess.SubprocessError):
             return None
@@ -85,7 +92,10 @@ def input_checksums(dataset: Dataset) -> dict[str, dict[str, str]]:
     for entry in dataset.recordings:
         with h5py.File(layout.recording_path(dataset.name, entry.name)) as file:
             attrs = file.attrs
-            found[entry.name] = {"file": str(attrs["source"]), "sha256": str(attrs["source_sha256"])}
+            found[entry.name] = {
+                "file": str(attrs["source"]),
+                "sha256": str(attrs["source_sha256"]),
+            }
     return found
 
 
@@ -101,7 +111,9 @@ def outputs(dataset: Dataset, told: dict[str, Any]) -> Iterator[Path]:
             for seed in entry["seeds"]:
                 folder = layout.fit_dir(dataset.name, model, fold, seed)
                 yield from sorted(
-                    p for p in folder.rglob("*") if p.is_file() and not p.name.startswith((".", "checkpoint"))
+                    p
+                    for p in folder.rglob("*")
+                    if p.is_file() and not p.name.startswith((".", "checkpoint"))
                 )
 
 

@@ -71,8 +71,10 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
         runs={model: list(_runs(dataset, model, told)) for model in told["models"]},
         drawings={model: _drawings(dataset, model, told) for model in told["models"]},
         truth=compare_with_truth(dataset.source, paths, layout.source_dir(dataset.name)),
-        provenance={**{k: v for k, v in known.items() if k not in ("config", "outputs", "dataset")},
-                    "config_text": config_text},
+        provenance={
+            **{k: v for k, v in known.items() if k not in ("config", "outputs", "dataset")},
+            "config_text": config_text,
+        },
         errors=list(errors(dataset, told)),
         excluded=dataset.exclude,
         licence=dataset.licence,
@@ -119,7 +121,9 @@ def _drawings(dataset: Dataset, model: str, told: Mapping[str, Any]) -> list[dic
                     **read_json(path),
                     "name": path.stem,
                     "image_path": path.with_suffix(".webp"),
-                    "csv_path": csv_path if (csv_path := path.with_suffix(".csv")).is_file() else None,
+                    "csv_path": csv_path
+                    if (csv_path := path.with_suffix(".csv")).is_file()
+                    else None,
                 }
                 for path in found
             ]
@@ -129,7 +133,9 @@ def _drawings(dataset: Dataset, model: str, told: Mapping[str, Any]) -> list[dic
 def errors(dataset: Dataset, told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Yield the last words of every job whose output is missing."""
     logs = layout.log_path(dataset.name, "x").parent
-    here = [layout.recording_path(dataset.name, entry.name).is_file() for entry in dataset.recordings]
+    here = [
+        layout.recording_path(dataset.name, entry.name).is_file() for entry in dataset.recordings
+    ]
     if not all(here):
         for path in [logs / "fetch.log", *sorted(logs.glob("preprocess-*.log"))]:
             yield from _last_words(path, path.stem.replace("-", " "))
@@ -161,6 +167,10 @@ def quality_table(content: ReportInput) -> str:
     for name, one in content.qc.items():
         flags = [*one["flags"], *content.group_flags.get(name, [])]
         excluded = sum(1 for unit in one["units"] if unit.get("excluded"))
-        values = ["n/a" if one["metrics"].get(key) is None else one["metrics"][key] for key in columns]
-        writer.writerow([name, *values, excluded, "; ".join(f"{f['level']}: {f['text']}" for f in flags)])
+        values = [
+            "n/a" if one["metrics"].get(key) is None else one["metrics"][key] for key in columns
+        ]
+        writer.writerow(
+            [name, *values, excluded, "; ".join(f"{f['level']}: {f['text']}" for f in flags)]
+        )
     return out.getvalue()

@@ -24,11 +24,26 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
     """Run the workflow on a config; returns Snakemake's exit code."""
     parsed = checked(config or DEFAULT_CONFIG)
     _check_disk()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--logger", "rheobase"]
-    command += ["--cores", str(cores or os.cpu_count() or 1), *(["--configfile", str(config)] if config else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(snakefile()),
+        "--logger",
+        "rheobase",
+    ]
+    command += [
+        "--cores",
+        str(cores or os.cpu_count() or 1),
+        *(["--configfile", str(config)] if config else []),
+    ]
     command += ["--dry-run"] if dry_run else []
     command += list(rest)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
     with _alone():
         _unlock_if_stale(command[:5])
         code = subprocess.run(command, env=environment, check=False).returncode
@@ -40,7 +55,11 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
 def snakefile() -> Path:
     """Return the workflow: the one in this folder, else the one beside the package."""
     here = Path(__file__).resolve()
-    places = [Path("Snakefile"), here.parents[3] / "Snakefile", here.parents[1] / "_workflow" / "Snakefile"]
+    places = [
+        Path("Snakefile"),
+        here.parents[3] / "Snakefile",
+        here.parents[1] / "_workflow" / "Snakefile",
+    ]
     return next(place for place in places if place.is_file())
 
 
@@ -55,7 +74,9 @@ def _check_disk() -> None:
         ) from error
     free = shutil.disk_usage(layout.RESULTS).free / 1e9
     if free < LEAST_FREE_GB:
-        raise OSError(f"only {free:.1f} GB are free for {layout.RESULTS.resolve()}; a run needs {LEAST_FREE_GB:g} GB")
+        raise OSError(
+            f"only {free:.1f} GB are free for {layout.RESULTS.resolve()}; a run needs {LEAST_FREE_GB:g} GB"
+        )
 
 
 def _alone() -> IO[str]:
@@ -63,7 +84,9 @@ def _alone() -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ValueError("another rheobase run works in this folder; wait for it or use another folder") from error
+        raise ValueError(
+            "another rheobase run works in this folder; wait for it or use another folder"
+        ) from error
     return lock
 
 

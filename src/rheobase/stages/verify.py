@@ -16,6 +16,8 @@ from rheobase.recording import Recording
 from rheobase.storage import CorruptFile, file_sha256, read_dataset, read_json, write_text
 
 TRAINED_TOLERANCE = 1e-3
+OWN = {"results", "logs", ".snakemake", "profiles"}
+CONFIG = ".reproduced.yaml"
 
 
 def verify(results: Path) -> int:
@@ -58,20 +60,26 @@ def _against(content: dict[str, Any], results: Path) -> Iterator[str]:
 
 def reproduce(provenance: Path, *, cores: int) -> int:
     """Run a dataset again in a fresh folder and compare; returns 0 where everything agrees."""
-    from rheobase.stages.run import snakefile
-
     import yaml
+
+    from rheobase.stages.run import snakefile
 
     content = read_json(provenance)
     config = dict(content["config"])
     for key in ("data_dir", "download_dir"):
         config[key] = str(Path(config[key]).resolve())
     with tempfile.TemporaryDirectory(prefix="rheobase-") as folder:
-        write_text(yaml.safe_dump(config), Path(folder) / "config.yaml")
+        for item in Path.cwd().iterdir():
+            if item.name not in OWN:
+                (Path(folder) / item.name).symlink_to(item.resolve())
+        write_text(yaml.safe_dump(config), Path(folder) / CONFIG)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile().resolve())]
-        command += ["--directory", folder, "--configfile", str(Path(folder) / "config.yaml")]
+        command += ["--directory", folder, "--configfile", str(Path(folder) / CONFIG)]
         command += ["--cores", str(cores), "--quiet", "all"]
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
         if subprocess.run(command, env=environment, check=False).returncode:
             raise ValueError(f"running {provenance} again failed; the sentences above say why")
         differences = list(_differences(provenance.parent, Path(folder) / "results", content))

@@ -80,9 +80,10 @@ class Linear:
         return Fitted(arrays, metrics=_scalars(forecasts, static, decoder), notices=notices)
 
     def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
-        """Return forecast, connectivity, identification and decoding scores beside their rivals."""
+        """Return decoding (first where there is a label), forecasts, connectivity, identification."""
         learnt, test = self._ready(fitted, test)
-        scores = [self._forecast_score(learnt, test, h) for h in self.horizons]
+        scores = [self._decoding_score(learnt, test)] if learnt.decoder is not None else []
+        scores += [self._forecast_score(learnt, test, h) for h in self.horizons]
         ours, alone = connectivity.loglik(test, learnt.correlation)
         note = "recordings standardised by their own mean and SD, so only correlations count"
         scores.append(
@@ -91,15 +92,7 @@ class Linear:
         found = connectivity.identify(
             test, learnt.pearson, learnt.autocorrelation, draws=self.permutations, seed=learnt.seed
         )
-        scores += [_identification_score(found)] if found else []
-        if learnt.decoder is not None:
-            rng = np.random.default_rng([learnt.seed, 2])
-            scores.append(
-                decode.evaluate(
-                    learnt.decoder, self._examples(learnt, test), draws=self.permutations, rng=rng
-                )
-            )
-        return scores
+        return scores + ([_identification_score(found)] if found else [])
 
     def figures(self, fitted: Fitted, test: Sequence[Recording]) -> dict[str, Drawing]:
         """Return drawings of forecasts beside rivals, connectivity, and decoding."""
@@ -147,6 +140,11 @@ class Linear:
             recording, window_s=self.window_s, hop_s=self.hop_s, trim_s=self.trim_s,
             ignore=self.ignore_labels,
         )  # fmt: skip
+
+    def _decoding_score(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> Score:
+        rng = np.random.default_rng([learnt.seed, 2])
+        found = self._examples(learnt, test)
+        return decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)
 
     def _examples(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> examples.Examples:
         assert learnt.decoder is not None

@@ -24,7 +24,8 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys, contextlib, io\n"
         "from rheobase.cli import main\n"
-        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): "
+        "main(['--help'])\n"
         "print(' '.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -64,8 +65,11 @@ def test_missing_results_exit_with_1(tmp_path):
 
 def test_unknown_parameter_names_the_known_ones(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(
-        "datasets: {a: {modality: fmri, source: {kind: path, path: 'x/{subject}.npy'}, entities: {subject: [a, b]}, "
-        "reader: {format: npy, orientation: time_first}, repetition_time_s: 2, split: {by: subject}, models: [m]}}\n"
+        "datasets: "
+        "{a: {modality: fmri, source: {kind: path, path: 'x/{subject}.npy'}, "
+        "entities: {subject: [a, b]}, "
+        "reader: {format: npy, orientation: time_first}, repetition_time_s: 2, split: "
+        "{by: subject}, models: [m]}}\n"
         "models: {m: {family: linear, params: {permutation: 3}}}\n"
     )
     assert main(["check", str(tmp_path / "c.yaml")]) == 2

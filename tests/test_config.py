@@ -68,12 +68,14 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
         (
             "modality: fmri",
             "modality: fmrii",
-            "c.yaml:4: datasets.rest.modality: 'fmrii' is not one of fmri, calcium, emg, series (did you mean 'fmri'?)",
+            "c.yaml:4: datasets.rest.modality: 'fmrii' is not one of fmri, calcium, emg, "
+            "series (did you mean 'fmri'?)",
         ),
         (
             "models: [baseline]",
             "models: [basline]",
-            "c.yaml:10: datasets.rest.models.0: no model is called 'basline' (did you mean 'baseline'?)",
+            "c.yaml:10: datasets.rest.models.0: no model is called 'basline' (did you mean "
+            "'baseline'?)",
         ),
         (
             "folds: 3",
@@ -83,7 +85,8 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
         (
             "{subject}",
             "{subjct}",
-            "c.yaml:5: datasets.rest.source.path: '{data_dir}/{subjct}.npy' names {subjct}, which is none of "
+            "c.yaml:5: datasets.rest.source.path: '{data_dir}/{subjct}.npy' names {subjct}, "
+            "which is none of "
             "data_dir, subject",
         ),
         (
@@ -94,7 +97,8 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
         (
             ", orientation: time_first",
             "",
-            "c.yaml:7: datasets.rest.reader: format npy needs `orientation: time_first` or `time_last`; it is never guessed",
+            "c.yaml:7: datasets.rest.reader: format npy needs `orientation: time_first` or "
+            "`time_last`; it is never guessed",
         ),
         (
             "    repetition_time_s: 2.0\n",

@@ -147,9 +147,9 @@ def install_example(monkeypatch, folder):
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(folder)])
     monkeypatch.delitem(sys.modules, "rheobase.models.damped", raising=False)
     importlib.invalidate_caches()
-    name, target, gpu, random = re.fullmatch(
-        r'"(\w+)": Family\("([\w.:]+)", gpu=(\w+), random=(\w+)\),\n', line
-    ).groups()
+    matched = re.fullmatch(r'"(\w+)": Family\("([\w.:]+)", gpu=(\w+), random=(\w+)\),\n', line)
+    assert matched
+    name, target, gpu, random = matched.groups()
     assert case.startswith(f'"{name}": Case(')
     monkeypatch.setitem(base.FAMILIES, name, base.Family(target, gpu == "True", random == "True"))
     return name

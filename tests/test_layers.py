@@ -1,4 +1,6 @@
-"""Modules import from their own folder or from anything left of it; siblings among families never meet."""
+"""Modules import from their own folder or from anything left of it; siblings among families
+never meet.
+"""
 
 import ast
 from pathlib import Path

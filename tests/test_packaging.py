@@ -70,7 +70,9 @@ def test_environment_installs_the_clone_with_existing_extras():
 
 
 def test_no_forbidden_package_is_a_dependency():
-    names = {canonicalize_name(r.name) for texts in EXTRAS.values() for r in map(Requirement, texts)}
+    names = {
+        canonicalize_name(r.name) for texts in EXTRAS.values() for r in map(Requirement, texts)
+    }
     names |= {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
     assert not names & {"neurolib", "pyedm", "libemg", "openneuro-py", "oasis-deconv", "openhdemg"}
 
@@ -78,8 +80,10 @@ def test_no_forbidden_package_is_a_dependency():
 @pytest.mark.slow
 def test_installing_with_the_lock_changes_nothing():
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--report", "-",
-         "-c", str(ROOT / "requirements.lock"), *PROJECT["dependencies"]],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps"]
+        + ["--report", "-", "-c", str(ROOT / "requirements.lock"), *PROJECT["dependencies"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert '"install": []' in done.stdout

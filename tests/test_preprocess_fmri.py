@@ -79,7 +79,7 @@ def test_zscore_equals_the_one_of_nilearn(rng):
     from nilearn.signal import clean as peer
 
     signal = bold(rng)
-    theirs = peer(signal, detrend=True, standardize="zscore_sample", filter=False, t_r=1 / RATE)
+    theirs = peer(signal, detrend=True, standardize="zscore_sample", t_r=1 / RATE)
     np.testing.assert_allclose(made(signal, standardise="zscore").signal, theirs, atol=1e-4)
 
 

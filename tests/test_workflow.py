@@ -115,7 +115,7 @@ def test_plain_snakemake_plans_the_demonstration():
     done = run(ROOT, "-n", "--quiet", "rules", command=SNAKEMAKE)
     assert done.returncode == 0, done.stderr
     text = done.stdout + done.stderr
-    assert int(re.search(r"^fit\s+(\d+)", text, re.M)[1]) == 10 or "Nothing to be done" in text
+    assert re.search(r"^fit\s+10$", text, re.M) or "Nothing to be done" in text
 
 
 def test_own_config_runs_only_what_it_names(finished):
@@ -201,6 +201,7 @@ def test_changed_parameter_runs_that_model_alone(copied):
     planned = done.stderr + done.stdout
     assert "preprocess" not in planned
     counts = re.search(r"(\d+) jobs to do", planned)
+    assert counts
     assert int(counts[1]) == 2 + 2 + 1 + 1 + 1 + 1
 
 
@@ -287,7 +288,9 @@ def test_bad_recording_is_named_and_the_other_dataset_finishes(tmp_path, spoil, 
     np.save(path, series(3))
     again = run(tmp_path, config, "--cores", "2")
     assert again.returncode == 0, again.stderr
-    assert not re.search(sentence, (tmp_path / "results/bad/report.html").read_text())
+    mended = (tmp_path / "results/bad/report.html").read_text()
+    assert "No job failed" in mended or "preprocess 0" not in mended
+    assert (tmp_path / "results/bad/models/baseline/metrics.json").is_file()
 
 
 def test_failing_model_is_named_in_the_report(tmp_path):
@@ -355,7 +358,7 @@ def test_killed_run_goes_on_where_it_stopped(finished, tmp_path):
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("results/rest/models/*/*/run.json")):
             assert time.monotonic() < deadline
-            assert started.poll() is None, started.stderr.read()
+            assert started.poll() is None
             time.sleep(0.05)
         os.killpg(started.pid, signal.SIGKILL)
     again = run(tmp_path, config, "--cores", "2")

@@ -1,6 +1,7 @@
 """The command line: parses, calls one stage, turns errors into one line and an exit code.
 
-Exit 0 fine, 1 failed, 2 wrong usage or configuration. Nothing heavy is imported before a stage runs.
+Exit 0 fine, 1 failed, 2 wrong usage or configuration. Nothing heavy is imported before a stage
+runs.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _aggregate(arguments: argparse.Namespace) -> None:
     from rheobase.stages.learn import aggregate
 
-    pairs = [tuple(map(int, pair.split("-"))) for pair in arguments.fits]
+    pairs = [(int(fold), int(seed)) for fold, seed in (p.split("-") for p in arguments.fits)]
     aggregate(arguments.dataset, arguments.model, pairs)
 
 

@@ -7,8 +7,8 @@ def choose(requested: str, *, gpu: bool) -> str:
     """Return ``cpu`` or ``cuda`` for a family.
 
     ``requested`` is the config's ``auto | cpu | cuda``; ``gpu`` says whether the family uses one.
-    torch is imported only when the answer depends on it. Raises ``ValueError`` when ``cuda`` is asked
-    for and there is none.
+    torch is imported only when the answer depends on it. Raises ``ValueError`` when ``cuda`` is
+    asked for and there is none.
     """
     if requested not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device is {requested!r}; it must be auto, cpu or cuda")

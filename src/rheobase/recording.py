@@ -1,8 +1,9 @@
 """Recording: the one container of signals, from preprocessing to every model.
 
-A thin, validated face of an ``xarray.Dataset``. Signals are (time, unit) float32; the unit dimension
-is called ``roi`` (fMRI), ``neuron`` (calcium) or ``channel`` (EMG, bare series). ``time`` is in
-seconds, or counts frames where the rate is unknown (``time_unit = "frame"``, rate 1).
+A thin, validated face of an ``xarray.Dataset``. Signals are (time, unit) float32; the unit
+dimension is called ``roi`` (fMRI), ``neuron`` (calcium) or ``channel`` (EMG, bare series).
+``time`` is in seconds, or counts frames where the rate is unknown (``time_unit = "frame"``, rate
+1).
 """
 
 from __future__ import annotations
@@ -194,7 +195,9 @@ class Recording:
         ]
 
     def segment(self, start: int | None, stop: int | None) -> Recording:
-        """Return samples ``start`` to ``stop`` (end excluded; None for the recording's own ends)."""
+        """Return samples ``start`` to ``stop`` (end excluded; None for the recording's own
+        ends).
+        """
         return Recording(self.data.isel(time=slice(start, stop)))
 
     def select(self, unit_names: Sequence[str]) -> Recording:
@@ -213,8 +216,8 @@ class Recording:
         """Return a recording of the same subject with another signal, as ``transform`` makes.
 
         ``signal`` is (time, unit) on this recording's samples, or on its own clock when ``rate`` is
-        given; per-sample arrays then follow by nearest earlier sample. Labels of units stay where the
-        units are the same.
+        given; per-sample arrays then follow by nearest earlier sample. Labels of units stay where
+        the units are the same.
         """
         rate = self.rate if rate is None else rate
         at = np.minimum(

@@ -1,8 +1,8 @@
 """Folds: which samples of which recordings are learnt from, and which are kept for the test.
 
-Groups (subject, session, run, trial) never stand on both sides; a split by time cuts contiguous blocks
-and leaves a gap on both sides of the test block. Nothing is shuffled in time. The folds are made once
-per dataset and shared by all models and their rivals.
+Groups (subject, session, run, trial) never stand on both sides; a split by time cuts contiguous
+blocks and leaves a gap on both sides of the test block. Nothing is shuffled in time. The folds are
+made once per dataset and shared by all models and their rivals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 MIN_TEST_SAMPLES = 20
-SHIFT_LIMIT = 3.0
+SHIFT_LIMIT = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def by_group(
 ) -> list[Fold]:
     """Leave whole groups out.
 
-    ``groups`` maps recordings to their group, ``strata`` to their class where folds should be balanced.
-    Groups are dealt out in an order that depends on their names alone (a hash, so that the order of
-    recruitment plays no part). Raises ``ValueError`` with fewer groups than folds.
+    ``groups`` maps recordings to their group, ``strata`` to their class where folds should be
+    balanced. Groups are dealt out in an order that depends on their names alone (a hash, so that
+    the order of recruitment plays no part). Raises ``ValueError`` with fewer groups than folds.
     """
     members: dict[str, list[str]] = {}
     for recording, group in groups.items():
@@ -80,7 +80,8 @@ def by_group(
 
 
 def by_time(lengths: Mapping[str, int], n_folds: int, gap: int) -> list[Fold]:
-    """Cut every recording into ``n_folds`` contiguous blocks; ``gap`` samples are lost on both sides.
+    """Cut every recording into ``n_folds`` contiguous blocks; ``gap`` samples are lost on both
+    sides.
 
     Raises ``ValueError`` naming a recording whose blocks would be too short.
     """
@@ -89,7 +90,8 @@ def by_time(lengths: Mapping[str, int], n_folds: int, gap: int) -> list[Fold]:
         left = length // n_folds
         if left < MIN_TEST_SAMPLES or length - left - 2 * gap < MIN_TEST_SAMPLES:
             raise ValueError(
-                f"{recording} has {length} samples: {n_folds} folds with a gap of {gap} samples leave blocks "
+                f"{recording} has {length} samples: {n_folds} folds with a gap of {gap} "
+                "samples leave blocks "
                 f"under {MIN_TEST_SAMPLES}; lower split.folds or split.gap_s"
             )
     for k in range(n_folds):
@@ -131,8 +133,9 @@ def by_trial(trials: Mapping[str, np.ndarray], n_folds: int) -> list[Fold]:
 def shift(train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     """Say how far the test part lies from the training part, in training spreads.
 
-    Both are (stretch, feature) log amplitudes of the units. The distance is the median over features of
-    |median(test) - median(train)| / (1.4826 MAD of train); above ``SHIFT_LIMIT`` it is flagged (chosen here).
+    Both are (stretch, feature) log amplitudes of the units. The distance is the median over
+    features of |median(test) - median(train)| / (1.4826 MAD of train); above ``SHIFT_LIMIT`` it is
+    flagged (chosen here).
     """
     centre = np.median(train, axis=0)
     spread = 1.4826 * np.median(np.abs(train - centre), axis=0)

@@ -30,7 +30,9 @@ class CorruptFile(ValueError):
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``path``; rename it there when the block ends well."""
+    """Yield a temporary path in the folder of ``path``; rename it there when the block ends
+    well.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)

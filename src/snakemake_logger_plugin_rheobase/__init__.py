@@ -1,6 +1,7 @@
 """Progress of a run in one line a job: what was done, what is left, how long it will take.
 
-Used by ``rheobase run`` (``snakemake --logger rheobase``); Snakemake finds plugins by this package name.
+Used by ``rheobase run`` (``snakemake --logger rheobase``); Snakemake finds plugins by this package
+name.
 """
 
 from __future__ import annotations

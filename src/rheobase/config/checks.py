@@ -36,17 +36,17 @@ FOR_MODALITY = {
 def check_models(models: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield problems among the models themselves: ``on:`` names and circles."""
     for name, entry in models.items():
-        seen, at = [name], entry.get("on")
-        if at is not None and at not in models:
+        seen, at = [name], str(entry.get("on") or "")
+        if at and at not in models:
             yield ["models", name, "on"], f"no model is called {at!r}{suggest(at, list(models))}"
-        if at is not None and entry.get("view"):
+        if at and entry.get("view"):
             yield (
                 ["models", name, "view"],
                 "a model with `on:` takes the other model's output; remove `view`",
             )
         while at in models and at not in seen:
             seen.append(at)
-            at = models[at].get("on")
+            at = str(models[at].get("on") or "")
         if at == name:
             yield (
                 ["models", name, "on"],
@@ -102,7 +102,8 @@ def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
         if shared:
             yield (
                 ["source", key],
-                f"{files[shared[0]]} recordings share the file {shared[0]!r}; name every entity in it",
+                f"{files[shared[0]]} recordings share the file {shared[0]!r}; name every "
+                "entity in it",
             )
 
 
@@ -152,7 +153,8 @@ def _rate(dataset: Dataset) -> Iterator[Problem]:
     if dataset.sampling_rate_hz is None and not carried:
         yield (
             [],
-            "the sampling rate is missing: give sampling_rate_hz (or repetition_time_s); it is never guessed",
+            "the sampling rate is missing: give sampling_rate_hz (or repetition_time_s); it is "
+            "never guessed",
         )
     if dataset.time_unit == "frame" and dataset.sampling_rate_hz != 1:
         yield ["time_unit"], "with `time_unit: frame` the rate is unknown: set sampling_rate_hz: 1"
@@ -162,9 +164,9 @@ def _split(dataset: Dataset) -> Iterator[Problem]:
     by, folds = dataset.split.by, dataset.split.folds
     if dataset.split.gap_s and by != "time":
         yield ["split", "gap_s"], "gap_s belongs to a split by time only"
-    if by == "trial" and not {"trial_key", "block_key", "block_column"} & set(dataset.reader):
-        if dataset.source["kind"] != "synthetic":
-            yield ["split", "by"], "a split by trial needs reader.trial_key (or block_key)"
+    numbered = {"trial_key", "block_key", "block_column"} & set(dataset.reader)
+    if by == "trial" and not numbered and dataset.source["kind"] != "synthetic":
+        yield ["split", "by"], "a split by trial needs reader.trial_key (or block_key)"
     if by in ("time", "trial"):
         return
     missing = [e.name for e in dataset.recordings if by not in {**e.labels, **e.entities}]
@@ -199,7 +201,8 @@ def _label(dataset: Dataset) -> Iterator[Problem]:
     if name not in known:
         yield (
             ["label", "name"],
-            f"{name!r} is no entity, column of the table or label of the reader{suggest(name, sorted(known))}",
+            f"{name!r} is no entity, column of the table or label of the "
+            f"reader{suggest(name, sorted(known))}",
         )
 
 
@@ -227,7 +230,7 @@ def _preprocess(dataset: Dataset) -> Iterator[Problem]:
             ["preprocess", "band_hz"],
             f"the lower edge {low} Hz must be below the upper edge {high} Hz",
         )
-    elif rate and (high or low) >= rate / 2:
+    elif rate and max(low or 0, high or 0) >= rate / 2:
         yield (
             ["preprocess", "band_hz"],
             (f"the edge {high or low} Hz must be below half the sampling rate, {rate / 2:g} Hz"),

@@ -55,14 +55,16 @@ def marked(path: Path) -> Any:
 
 
 def locate(keys: Sequence[str | int], files: Sequence[Path]) -> str:
-    """Return ``file:line`` of the deepest known part of a key path, in the last file that has it."""
+    """Return ``file:line`` of the deepest known part of a key path in the last file with it."""
     for path in reversed(files):
-        node, line = marked(Path(path)), 0
+        node: Any = marked(Path(path))
+        line = 0
         for key in keys:
             if key == "on" and isinstance(node, dict) and True in node:
                 key = True
             try:
-                mark = node.lc.key(key) if isinstance(node, dict) else node.lc.item(key)
+                marks: Any = vars(node)["_yaml_line_col"]
+                mark = marks.key(key) if isinstance(node, dict) else marks.item(key)
                 line, node = mark[0] + 1, node[key]
             except (KeyError, IndexError, TypeError, AttributeError):
                 break

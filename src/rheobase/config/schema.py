@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 from jsonschema import validators
+from jsonschema.exceptions import best_match
 
 from rheobase.config.read import ConfigError, locate
 
@@ -89,7 +90,7 @@ def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
         case "type":
             yield path, _wrong_type(error)
         case "oneOf" | "anyOf":
-            inner = jsonschema.exceptions.best_match(error.context or [])
+            inner = best_match(error.context or [])
             if (
                 isinstance(value, dict)
                 and inner is not None

@@ -56,9 +56,11 @@ def _fmri(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
     rows = [
         {
             "what": "community structure of the regions",
-            "planted": f"{len(set(communities.tolist()))} communities; a perfect ranking has area 1.00",
+            "planted": f"{len(set(communities.tolist()))} communities; a perfect ranking has "
+            "area 1.00",
             "recovered": f"area {area_under_curve(everything[upper], same):.2f}; mean correlation "
-            f"{everything[upper][same].mean():.2f} inside and {everything[upper][~same].mean():.2f} between",
+            f"{everything[upper][same].mean():.2f} inside and "
+            f"{everything[upper][~same].mean():.2f} between",
             "how": "pairs of regions ranked by their mean correlation over recordings",
         }
     ]
@@ -75,10 +77,13 @@ def _fmri(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
     rows.append(
         {
             "what": "where the two classes differ",
-            "planted": "between communities 0 and 1 (static difference), if the generator's kind is static",
-            "recovered": f"most between communities {largest[0]} and {largest[1]} ({blocks[largest]:+.2f}); "
+            "planted": "between communities 0 and 1 (static difference), if the generator's "
+            "kind is static",
+            "recovered": f"most between communities {largest[0]} and {largest[1]} "
+            f"({blocks[largest]:+.2f}); "
             f"between 0 and 1 {blocks[0, 1]:+.2f}",
-            "how": "difference of the mean correlations of the two classes, averaged over pairs of communities",
+            "how": "difference of the mean correlations of the two classes, averaged over "
+            "pairs of communities",
         }
     )
     return rows
@@ -91,7 +96,8 @@ def _calcium(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         recording, truth = Recording.load(path), _load(beside)
         there = [int(name.removeprefix("neuron")) for name in recording.unit_names]
         decay = np.exp(-1 / (INDICATOR_TAU_S * recording.rate))
-        calcium = dsp.lfilter([1.0], [1.0, -decay], truth["spikes"][:, there], axis=0)
+        spikes = truth["spikes"][:, there]
+        calcium = np.asarray(dsp.lfilter([1.0], [1.0, -decay], spikes, axis=0))
         active = calcium.std(axis=0) > 0
         both = [
             np.corrcoef(recording.signal[:, i], calcium[:, i])[0, 1] for i in np.flatnonzero(active)
@@ -106,13 +112,15 @@ def _calcium(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         {
             "what": "the calcium of each neuron",
             "planted": "spikes through the indicator's decay of 1.5 s",
-            "recovered": f"median correlation {np.median(fit):.2f} (animals {min(fit):.2f} to {max(fit):.2f})",
+            "recovered": f"median correlation {np.median(fit):.2f} (animals {min(fit):.2f} to "
+            f"{max(fit):.2f})",
             "how": "cleaned signal against the planted calcium, median over neurons",
         },
         {
             "what": "which neurons belong together",
             "planted": f"{len(members)} motifs; a perfect ranking has area 1.00",
-            "recovered": f"area {np.mean(ranking):.2f} (animals {min(ranking):.2f} to {max(ranking):.2f})",
+            "recovered": f"area {np.mean(ranking):.2f} (animals {min(ranking):.2f} to "
+            f"{max(ranking):.2f})",
             "how": "pairs of neurons ranked by correlation; positive are pairs that share a motif",
         },
     ]
@@ -144,13 +152,15 @@ def _emg(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         {
             "what": "the muscle's signal without mains, motion and noise",
             "planted": "the clean signal in the same band",
-            "recovered": f"median correlation {np.median(everything):.2f} (worst channel {everything.min():.2f})",
+            "recovered": f"median correlation {np.median(everything):.2f} (worst channel "
+            f"{everything.min():.2f})",
             "how": "cleaned channel against the clean one during contraction",
         },
         {
             "what": "the drive to the muscles",
             "planted": "summed excitation of all muscles",
-            "recovered": f"correlation {np.mean(drive):.2f} (sessions {min(drive):.2f} to {max(drive):.2f})",
+            "recovered": f"correlation {np.mean(drive):.2f} (sessions {min(drive):.2f} to "
+            f"{max(drive):.2f})",
             "how": "summed amplitude of the channels over 250 ms against the summed excitation",
         },
     ]

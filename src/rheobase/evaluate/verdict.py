@@ -40,8 +40,8 @@ def judge(
 
     ``summaries`` has an entry, perhaps empty, for every model asked for; ``qc`` and ``group_flags``
     hold the quality flags by recording, ``shifts`` the distribution shift by fold, ``folds`` the
-    number of folds in the splits, ``errors`` the number of jobs that failed, ``seedless`` the models
-    that another seed would not change.
+    number of folds in the splits, ``errors`` the number of jobs that failed, ``seedless`` the
+    models that another seed would not change.
     """
     statements = tuple(state(model, scores) for model, scores in summaries.items())
     lights = (

@@ -1,7 +1,7 @@
 """The contract of all model families, and the table of families.
 
-A family is a frozen dataclass whose fields are its hyperparameters. It learns on the training part of
-one fold (``fit``), is scored on the test part beside its rivals (``evaluate``) and draws itself
+A family is a frozen dataclass whose fields are its hyperparameters. It learns on the training part
+of one fold (``fit``), is scored on the test part beside its rivals (``evaluate``) and draws itself
 (``figures``). Nothing here or in a family reads or writes files.
 """
 
@@ -152,7 +152,7 @@ def _construct(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
             )
         kind = fields[key]
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-            value = _construct(kind, value, f"{where}.{key}")
+            value = _construct(typing.cast(type, kind), value, f"{where}.{key}")
         arguments[key] = tuple(value) if isinstance(value, list) else value
     return cls(**arguments)
 

@@ -180,8 +180,8 @@ def _filtered(
         signal,
         runs=runs,
         detrend=detrend,
-        standardize=None,
-        filter="butterworth" if filtering else False,
+        standardize=None,  # pyright: ignore[reportArgumentType] the annotation lacks None
+        filter="butterworth" if filtering else False,  # pyright: ignore[reportArgumentType]
         low_pass=high,
         high_pass=low,
         t_r=1 / order.rate,

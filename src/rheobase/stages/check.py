@@ -1,4 +1,6 @@
-"""``rheobase check`` and ``rheobase models``: all errors of a config at once, and what can be named in it."""
+"""``rheobase check`` and ``rheobase models``: all errors of a config at once, and what can be
+named in it.
+"""
 
 from __future__ import annotations
 

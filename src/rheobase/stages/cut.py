@@ -68,8 +68,8 @@ def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
 def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
     """Return the units kept in every recording, and those dropped with the reason.
 
-    None where recordings hold different cells (calcium of several animals). Raises ``ValueError`` naming
-    two recordings that were measured with different regions or channels.
+    None where recordings hold different cells (calcium of several animals). Raises ``ValueError``
+    naming two recordings that were measured with different regions or channels.
     """
     first, everything, reasons = "", [], {}
     for entry in dataset.recordings:
@@ -82,8 +82,10 @@ def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
                 return None, {}
             odd = next((a, b) for a, b in _longest(everything, names) if a != b)
             raise ValueError(
-                f"{first} and {entry.name} were measured with different units ({len(everything)} and {len(names)}; "
-                f"the first difference is {odd[0]!r} against {odd[1]!r}); give them to separate datasets"
+                f"{first} and {entry.name} were measured with different units "
+                f"({len(everything)} and {len(names)}; "
+                f"the first difference is {odd[0]!r} against {odd[1]!r}); give them to "
+                "separate datasets"
             )
         for row in rows:
             if row.get("excluded"):
@@ -134,7 +136,9 @@ def _amplitude(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
-    """Add how far the fold's test part lies from its training part, within each class of the label."""
+    """Add how far the fold's test part lies from its training part, within each class of the
+    label.
+    """
     sides: dict[str, dict[str, list[np.ndarray]]] = {"train": {}, "test": {}}
     for side, wanted in (("train", fold.train), ("test", fold.test)):
         for part in wanted:

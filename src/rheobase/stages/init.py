@@ -105,10 +105,11 @@ def _has_time(path: Path, form: str) -> bool:
     if form != "nifti":
         return True
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
-        return len(nibabel.load(path).shape) == 4  # type: ignore[attr-defined]
-    except nibabel.filebasedimages.ImageFileError:
+        return len(nibabel.load(path).shape) == 4  # pyright: ignore[reportAttributeAccessIssue]
+    except ImageFileError:
         return False
 
 
@@ -169,7 +170,8 @@ def compose(found: Found, table: Path | None) -> str:
         "  mine:",
     ]
     lines += [
-        f"    modality: {modality if modality != '?' else UNKNOWN + '  # fmri, calcium, emg or series'}"
+        f"    modality: "
+        f"{modality if modality != '?' else UNKNOWN + '  # fmri, calcium, emg or series'}"
     ]
     lines += [f'    source: {{kind: path, path: "{found.pattern}"}}']
     lines += _entities(found.rows) if table is None else [f"    table: {table}"]
@@ -200,7 +202,8 @@ def _reader(found: Found) -> list[str]:
     match found.format:
         case "npy":
             return [
-                f"    reader: {{format: npy, orientation: {UNKNOWN}}}  # time_first or time_last{_shape(first)}"
+                f"    reader: {{format: npy, orientation: {UNKNOWN}}}  # time_first or "
+                f"time_last{_shape(first)}"
             ]
         case "npz" | "mat":
             key, shape = _largest(first)

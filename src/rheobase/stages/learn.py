@@ -69,7 +69,8 @@ class Job:
         if self.dataset.modality not in model.modalities:
             able = ", ".join(sorted(model.modalities))
             raise ValueError(
-                f"{self.dataset.name}: {self.model.family} does not take {self.dataset.modality} recordings, "
+                f"{self.dataset.name}: {self.model.family} does not take "
+                f"{self.dataset.modality} recordings, "
                 f"only {able}; remove {self.model.name!r} from the dataset's models"
             )
         return model
@@ -80,7 +81,9 @@ def _entry(values: Mapping[str, Any]) -> ModelEntry:
 
 
 def load(job: Job, side: str) -> list[Recording]:
-    """Return the recordings that a model is given: cut, viewed, passed through the models it runs on."""
+    """Return the recordings that a model is given: cut, viewed, passed through the models it
+    runs on.
+    """
     from rheobase.preprocess.views import view
 
     content = read_json(layout.splits_path(job.dataset.name))

@@ -62,7 +62,9 @@ def effective_config(
 
 
 def git_state() -> dict[str, Any]:
-    """Return the commit of the source tree and whether it was changed; None outside a repository."""
+    """Return the commit of the source tree and whether it was changed; None outside a
+    repository.
+    """
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str | None:
@@ -144,6 +146,8 @@ def _number(text: str) -> float | None:
 
 
 def load(dataset: str) -> dict[str, Any]:
-    """Return a dataset's ``provenance.json``, or an empty one where the run did not get that far."""
+    """Return a dataset's ``provenance.json``, or an empty one where the run did not get that
+    far.
+    """
     path = layout.dataset_dir(dataset) / "provenance.json"
     return read_json(path) if path.is_file() else {}

@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from rheobase import layout
 from rheobase.stages import plan
@@ -44,19 +47,20 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    with _alone():
-        _unlock_if_stale(command[:5])
-        code = subprocess.run(command, env=environment, check=False).returncode
+    with _alone() as lock:
+        _unlock_if_stale()
+        code = subprocess.run(
+            command, env=environment, check=False, pass_fds=[lock.fileno()]
+        ).returncode
     if not dry_run:
         _tell(plan.targets(parsed), code)
     return code
 
 
 def snakefile() -> Path:
-    """Return the workflow: the one in this folder, else the one beside the package."""
+    """Return the workflow that belongs to this package: of the clone, else of the wheel."""
     here = Path(__file__).resolve()
     places = [
-        Path("Snakefile"),
         here.parents[3] / "Snakefile",
         here.parents[1] / "_workflow" / "Snakefile",
     ]
@@ -70,31 +74,46 @@ def _check_disk() -> None:
             pass
     except OSError as error:
         raise OSError(
-            f"{layout.RESULTS.resolve()} cannot be written ({error.strerror}); free it or run in another folder"
+            f"{layout.RESULTS.resolve()} cannot be written ({error.strerror}); free it or run "
+            "in another folder"
         ) from error
     free = shutil.disk_usage(layout.RESULTS).free / 1e9
     if free < LEAST_FREE_GB:
         raise OSError(
-            f"only {free:.1f} GB are free for {layout.RESULTS.resolve()}; a run needs {LEAST_FREE_GB:g} GB"
+            f"only {free:.1f} GB are free for {layout.RESULTS.resolve()}; a run needs "
+            f"{LEAST_FREE_GB:g} GB"
         )
 
 
-def _alone() -> IO[str]:
-    lock = (layout.RESULTS / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(
-            "another rheobase run works in this folder; wait for it or use another folder"
-        ) from error
-    return lock
+@contextmanager
+def _alone() -> Iterator[IO[str]]:
+    """Hold the folder's lock; Snakemake inherits it, so it is held as long as either is alive."""
+    with (layout.RESULTS / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run works in this folder; waiting until it has ended", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
 
 
-def _unlock_if_stale(snakemake: Sequence[str]) -> None:
-    """Remove a lock that a killed run left; ours is held, so no other run of ours is alive."""
-    if any(Path(".snakemake/locks").glob("*")):
-        print("a stopped run left a lock; removing it and going on", file=sys.stderr)
-        subprocess.run([*snakemake, "--unlock"], check=True, capture_output=True)
+def _unlock_if_stale() -> None:
+    """Remove a lock that a killed run left, unless a Snakemake of other origin is alive here."""
+    locks = list(Path(".snakemake/locks").glob("*"))
+    if not locks:
+        return
+    for process in psutil.process_iter(["cmdline", "pid"]):
+        try:
+            other = any("snakemake" in word for word in process.info["cmdline"] or [])
+            if other and process.pid != os.getpid() and Path(process.cwd()) == Path.cwd():
+                raise ValueError(
+                    f"Snakemake (process {process.pid}) works in this folder; wait for it to end"
+                )
+        except psutil.Error:
+            continue
+    print("a stopped run left a lock; removing it and going on", file=sys.stderr)
+    for lock in locks:
+        lock.unlink(missing_ok=True)
 
 
 def _tell(reports: Sequence[Path], code: int) -> None:

@@ -80,7 +80,9 @@ class Linear:
         return Fitted(arrays, metrics=_scalars(forecasts, static, decoder), notices=notices)
 
     def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
-        """Return decoding (first where there is a label), forecasts, connectivity, identification."""
+        """Return decoding (first where there is a label), forecasts, connectivity,
+        identification.
+        """
         learnt, test = self._ready(fitted, test)
         scores = [self._decoding_score(learnt, test)] if learnt.decoder is not None else []
         scores += [self._forecast_score(learnt, test, h) for h in self.horizons]
@@ -142,6 +144,7 @@ class Linear:
         )  # fmt: skip
 
     def _decoding_score(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> Score:
+        assert learnt.decoder is not None
         rng = np.random.default_rng([learnt.seed, 2])
         found = self._examples(learnt, test)
         return decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)

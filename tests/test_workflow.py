@@ -367,16 +367,6 @@ def test_killed_run_goes_on_where_it_stopped(finished, tmp_path):
     assert hashes(tmp_path) == hashes(finished)
 
 
-def test_two_runs_in_one_folder_do_not_meet(copied):
-    import fcntl
-
-    with (copied / "results" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run(copied, "c.yaml")
-    assert done.returncode == 1
-    assert "another rheobase run works in this folder" in done.stderr
-
-
 def test_edited_module_runs_what_uses_it_and_a_comment_runs_nothing(tmp_path):
     from rheobase.stages import plan
 

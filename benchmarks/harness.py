@@ -177,15 +177,14 @@ def wrong(row: Row) -> str | None:
 
 def machine() -> dict[str, Any]:
     """Return what kind of machine this is and how busy, without its name."""
+    packages = versions()
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "load_average": [round(one, 2) for one in os.getloadavg()],
         "system": f"{platform.system()} {platform.machine()}",
-        **{
-            "python": versions()["python"],
-            "packages": {k: v for k, v in versions().items() if k != "python"},
-        },
+        "python": packages.pop("python"),
+        "packages": packages,
     }
 
 
@@ -268,7 +267,7 @@ def remark(row: Row) -> str:
     if "within_limit" in row:
         limit, unit = (
             (row["limit_cpu_s"], "CPU s")
-            if row.get("limit_cpu_s")
+            if "limit_cpu_s" in row
             else (row["limit_wall_s"], "s wall")
         )
         words.append(f"{'within' if row['within_limit'] else 'OVER'} the limit of {limit:g} {unit}")

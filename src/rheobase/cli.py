@@ -19,7 +19,12 @@ from rheobase import __version__
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    cut = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:cut])
+    if cut < len(words) and arguments.command != "run":
+        _parser().error("options after -- are for `rheobase run` only")
+    arguments.rest = words[cut + 1 :]
     if "threads" in arguments:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(arguments.threads))
@@ -80,13 +85,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _for_people(commands: argparse._SubParsersAction) -> None:
-    run = commands.add_parser("run", help="check the config, then run the whole workflow")
+    run = commands.add_parser(
+        "run",
+        help="check the config, then run the whole workflow",
+        epilog="Options after -- go to Snakemake, like: rheobase run mine.yaml -- --keep-going",
+    )
     run.add_argument(
         "config", nargs="?", type=Path, help="your YAML file (default: config/config.yaml)"
     )
     run.add_argument("--cores", type=int, help="jobs at a time (default: all cores)")
     run.add_argument("-n", "--dry-run", action="store_true", help="say what would run")
-    run.add_argument("rest", nargs="*", help="after --: further options for Snakemake")
     run.set_defaults(call=_run)
     check = commands.add_parser("check", help="find everything wrong with a config, at once")
     check.add_argument("config", type=Path)

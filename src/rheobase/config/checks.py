@@ -190,7 +190,7 @@ def _label(dataset: Dataset) -> Iterator[Problem]:
     if dataset.label is None or dataset.source["kind"] == "synthetic":
         return
     name, reader = dataset.label["name"], dataset.reader
-    if {"label_key", "labels_file"} & set(reader):
+    if {"label_key", "labels_file"} & set(reader) or name == "annotation":
         return
     first = dataset.recordings[0] if dataset.recordings else None
     known = {

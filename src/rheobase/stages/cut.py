@@ -51,9 +51,9 @@ def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
     recording = Recording.load(layout.recording_path(dataset.name, name))
     label = recording.label if recording.label_kind == "class" else None
     starts, log_rms = _amplitude(recording.select(units) if units else recording)
-    trials = next(
-        (recording.data[key].values for key in ("trial", "block") if key in recording.data), None
-    )
+    trials = recording.data["trial"].values if "trial" in recording.data else None
+    if trials is None and "block" in recording.data:
+        trials = recording.data["block"].values + 1  # every block counts; trial 0 means none
     return Facts(
         length=len(recording.valid),
         rate=recording.rate,

@@ -20,6 +20,8 @@ from rheobase.stages import plan
 from rheobase.stages.check import checked
 
 LEAST_FREE_GB = 1.0
+ELSEWHERE = {"--executor", "-e", "--profile", "--workflow-profile"}
+"""Options that send jobs to other machines: this one's cores say nothing then."""
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 
@@ -36,11 +38,9 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
         "--logger",
         "rheobase",
     ]
-    command += [
-        "--cores",
-        str(cores or os.cpu_count() or 1),
-        *(["--configfile", str(config)] if config else []),
-    ]
+    if cores or not ELSEWHERE & {word.partition("=")[0] for word in rest}:
+        command += ["--cores", str(cores or os.cpu_count() or 1)]
+    command += ["--configfile", str(config)] if config else []
     command += ["--dry-run"] if dry_run else []
     command += list(rest)
     environment = {

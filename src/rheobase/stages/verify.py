@@ -48,7 +48,7 @@ def damage(results: Path) -> Iterator[str]:
             yield str(error)
             continue
         if path.name == "provenance.json":
-            yield from _against(content, results)
+            yield from _against(content, path.parents[1])
 
 
 def _against(content: dict[str, Any], results: Path) -> Iterator[str]:
@@ -66,6 +66,8 @@ def reproduce(provenance: Path, *, cores: int) -> int:
 
     from rheobase.stages.run import snakefile
 
+    if not provenance.is_file():
+        raise FileNotFoundError(f"{provenance} does not exist; name a provenance.json of results")
     content = read_json(provenance)
     config = dict(content["config"])
     for key in ("data_dir", "download_dir"):

@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1
+RUN := export PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1;
 FAMILY ?=
 
 .PHONY: demo test check accept benchmark clean

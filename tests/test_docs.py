@@ -14,7 +14,7 @@ from PIL import Image
 import rheobase
 from rheobase import config as settings
 from rheobase import models
-from rheobase.cli import _parser
+from rheobase.cli import _parser, parse
 from rheobase.models import base
 from rheobase.recording import Recording
 from rheobase.stages.check import checked
@@ -105,7 +105,7 @@ def test_every_command_that_is_named_is_understood(page):
         if len(words) == 2:
             assert words[1] in _parser().format_help().split(), line
         else:
-            _parser().parse_args(words[1:])
+            parse(words[1:])
 
 
 @pytest.mark.parametrize(("page", "modality", "text"), list(fragments()))

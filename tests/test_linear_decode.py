@@ -95,7 +95,7 @@ def test_ignored_classes_are_neither_learnt_nor_scored(rng):
     model = dataclasses.replace(SHORT, ignore_labels=("rest",), delay_s=0)
     fitted = model.fit(made[:3], seed=0)
     assert fitted.arrays["output"].values.tolist() == ["a", "b"]
-    assert "2 classes, 100 examples" in model.evaluate(fitted, made[3:])[-1].note
+    assert "2 classes, 100 examples" in model.evaluate(fitted, made[3:])[0].note
 
 
 def test_diagnosis_is_decoded_from_connectivity_of_new_people(rng):

@@ -1,5 +1,8 @@
 """Files appear whole, identical input gives identical bytes, and damage is seen."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -50,6 +53,25 @@ def test_any_flipped_byte_of_the_data_is_seen(dataset, tmp_path):
             continue
         xr.testing.assert_identical(again.drop_attrs(), dataset.drop_attrs())
     assert seen > 0.5 * len(places)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
+    code = (
+        "import os, sys\n"
+        "from rheobase.storage import atomic\n"
+        "with atomic(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os._exit(9)"
+    )
+    path = tmp_path / "a.nc"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.read_text() == "half"
+    with atomic(path) as first, atomic(path) as second:
+        assert set(tmp_path.iterdir()) == {first, second}
+        second.write_text("whole")
+        first.write_text("whole")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_truncated_file_is_corrupt_and_the_remedy_is_named(dataset, tmp_path):

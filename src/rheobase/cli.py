@@ -19,12 +19,7 @@ from rheobase import __version__
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    cut = words.index("--") if "--" in words else len(words)
-    arguments = _parser().parse_args(words[:cut])
-    if cut < len(words) and arguments.command != "run":
-        _parser().error("options after -- are for `rheobase run` only")
-    arguments.rest = words[cut + 1 :]
+    arguments = parse(list(sys.argv[1:] if argv is None else argv))
     if "threads" in arguments:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(arguments.threads))
@@ -38,6 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _fail(error, getattr(arguments, "log", None))
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command; what stands behind ``--`` is for Snakemake (``rest``)."""
+    cut = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:cut])
+    if cut < len(words) and arguments.command != "run":
+        _parser().error("options after -- are for `rheobase run` only")
+    arguments.rest = list(words[cut + 1 :])
+    return arguments
 
 
 def _fail(error: Exception, log: Path | None) -> int:

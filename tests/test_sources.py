@@ -210,6 +210,18 @@ def test_a_wrong_checksum_keeps_nothing(offline_index):
     assert left_behind() == before
 
 
+def test_a_source_archive_with_a_wrong_checksum_is_never_run(offline_index, tmp_path):
+    ran = tmp_path / "ran"
+    setup = f"open({str(ran)!r}, 'w').close()\n".encode()
+    content = tarred({"some_data-1.0/setup.py": setup, "some_data-1.0/PKG-INFO": b"Name: x\n"})
+    (offline_index / "some_data-1.0.tar.gz").write_bytes(content)
+    source, before = package(content, archive="sdist", sha256="0" * 64), left_behind()
+    with pytest.raises(ValueError, match=f"{sha256(content)}, expected {'0' * 64}; nothing was"):
+        bring(source, entries(1))
+    assert not ran.exists()
+    assert left_behind() == before
+
+
 def test_without_the_package_the_message_says_what_to_put_where(offline_index):
     with pytest.raises(ValueError, match="Some_Data==1.0") as caught:
         bring(package(wheel()), entries(1))

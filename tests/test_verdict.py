@@ -102,6 +102,11 @@ def test_a_model_without_results_is_named():
     assert found.lights[2].level == "caution"
 
 
+def test_one_subject_says_nothing_about_others():
+    assert "of one subject" in verdict({"echo": model(0.1, seeds=2)}, subjects=1).paragraph
+    assert "of one subject" not in verdict({"echo": model(0.1, seeds=2)}, subjects=2).paragraph
+
+
 def test_no_results_at_all_cannot_be_believed():
     found = verdict({"mae": ()})
     assert [light.level for light in found.lights[1:]] == ["unknown", "bad"]

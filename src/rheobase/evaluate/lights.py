@@ -97,6 +97,7 @@ def belief_light(
     folds: int,
     errors: int,
     seedless: Collection[str] = (),
+    subjects: int | None = None,
 ) -> Light:
     """Return what stands between the numbers and a conclusion."""
     question = "Can I believe it?"
@@ -113,6 +114,8 @@ def belief_light(
     if single:
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
+    if subjects == 1:
+        doubts.append("All recordings are of one subject: nothing is known about others.")
     shifted = {k: shift for k, shift in sorted(shifts.items()) if shift.get("flag")}
     doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
     missing = sum(score.missing for scores in summaries.values() for score in scores)

@@ -31,8 +31,8 @@ def corrected_t(
     """Return the corrected 95 % interval of a mean over folds and the two-sided p-value against 0.
 
     ``ratio`` is n_test / n_train, by default 1 / (J - 1) as in plain J-fold splits. Both are None
-    below three folds. Folds that agree exactly have no variance to test with: p is then that of the
-    sign test, 2^(1-J), or 1 where all are 0.
+    below three folds. Folds that agree exactly have no variance to make an interval from: it is
+    None, and p is that of the sign test, 2^(1-J), or 1 where all are 0.
     """
     x = np.asarray(values, float)
     j = len(x)
@@ -40,7 +40,7 @@ def corrected_t(
         return None, None
     mean, spread = float(x.mean()), float(x.std(ddof=1))
     if spread <= 1e-12 * max(abs(mean), 1e-300):
-        return Interval(mean, mean), 1.0 if mean == 0 else 2.0 ** (1 - j)
+        return None, 1.0 if mean == 0 else 2.0 ** (1 - j)
     error = spread * np.sqrt(1 / j + (1 / (j - 1) if ratio is None else ratio))
     half = float(stdtrit(j - 1, (1 + LEVEL) / 2)) * error
     return Interval(float(mean - half), float(mean + half)), float(

@@ -82,6 +82,7 @@ def summaries_of(report: ReportInput) -> dict[str, tuple[ScoreSummary, ...]]:
 def verdict_of(report: ReportInput, summaries: Mapping[str, Sequence[ScoreSummary]]) -> Verdict:
     """Return the verdict on the dataset."""
     folds = report.splits.get("folds", [])
+    subjects = {(r.get("entities") or {}).get("subject", r["name"]) for r in report.recordings}
     return judge(
         summaries=summaries,
         qc=report.qc,
@@ -92,6 +93,7 @@ def verdict_of(report: ReportInput, summaries: Mapping[str, Sequence[ScoreSummar
         n_recordings=len(report.recordings),
         errors=len(report.errors),
         seedless={name for name, model in report.models.items() if not model.get("random", True)},
+        subjects=len(subjects),
     )
 
 

@@ -186,6 +186,49 @@ def test_ragged_table_names_its_row(tmp_path):
         from_table(tmp_path / "scans.tsv")
 
 
+def tabled(tmp_path, monkeypatch, name="scans.tsv"):
+    """Return a config of the folder ``study`` that names a table, read from the folder above."""
+    (tmp_path / "study").mkdir()
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "study" / "c.yaml"
+    path.write_text(replaced(GOOD, 'entities: {subject: ["01", "02", "03"]}', f"table: {name}"))
+    return path
+
+
+ROWS = "subject\n01\n02\n03\n"
+
+
+def test_table_beside_the_config_is_found_and_its_place_told_to_jobs(tmp_path, monkeypatch):
+    path = tabled(tmp_path, monkeypatch)
+    (tmp_path / "study" / "scans.tsv").write_text(ROWS)
+    rest = settings.parse(settings.read(path), [path]).datasets["rest"]
+    assert rest.raw["table"] == "study/scans.tsv"
+    again = settings.parse_dataset("rest", rest.raw, data_dir=Path())
+    assert [entry.name for entry in again.recordings] == ["sub-01", "sub-02", "sub-03"]
+
+
+def test_table_of_the_working_folder_keeps_its_name(tmp_path, monkeypatch):
+    path = tabled(tmp_path, monkeypatch)
+    (tmp_path / "scans.tsv").write_text(ROWS)
+    assert settings.parse(settings.read(path), [path]).datasets["rest"].raw["table"] == "scans.tsv"
+
+
+def test_missing_table_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    path = tabled(tmp_path, monkeypatch)
+    with pytest.raises(settings.ConfigError) as caught:
+        settings.parse(settings.read(path), [path])
+    for folder in (tmp_path, tmp_path / "study"):
+        assert str(folder / "scans.tsv") in caught.value.problems[0]
+
+
+def test_two_tables_are_never_chosen_between(tmp_path, monkeypatch):
+    path = tabled(tmp_path, monkeypatch)
+    for folder in (tmp_path, tmp_path / "study"):
+        (folder / "scans.tsv").write_text(ROWS)
+    with pytest.raises(settings.ConfigError, match="could be .* write the full path"):
+        settings.parse(settings.read(path), [path])
+
+
 def test_names_follow_the_order_of_bids():
     assert (
         recording_name({"run": "2", "subject": "A_1", "zoom": "x", "task": "rest"})

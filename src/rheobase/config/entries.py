@@ -34,6 +34,27 @@ def from_entities(entities: Mapping[str, Sequence[str]]) -> list[Entry]:
     ]
 
 
+def find_table(name: str, files: Sequence[Path] = ()) -> Path:
+    """Return where a table is: in the working folder or beside one of the config's ``files``.
+
+    Raises ``ValueError`` where it is nowhere, and where two different files could be meant.
+    """
+    folders = [Path.cwd(), *(Path(file).absolute().parent for file in files)]
+    looked = list(dict.fromkeys(folder / name for folder in folders))
+    found = list({path.resolve(): path for path in reversed(looked) if path.is_file()}.values())
+    if not found:
+        raise ValueError(
+            f"table: {name!r} was not found; looked for {' and '.join(map(str, looked))}"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"table: {name!r} could be {' or '.join(map(str, looked))}; write the full path of one"
+        )
+    if found[0] == folders[0] / name:
+        return Path(name)
+    return found[0].relative_to(folders[0]) if found[0].is_relative_to(folders[0]) else found[0]
+
+
 def from_table(path: Path) -> list[Entry]:
     """Return one entry for every row of a TSV; columns that are no entity become labels.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rheobase.config.checks import check_dataset, check_models
-from rheobase.config.entries import Entry, from_entities, from_table
+from rheobase.config.entries import Entry, find_table, from_entities, from_table
 from rheobase.config.read import ConfigError
 from rheobase.config.schema import line, suggest, validate
 
@@ -107,7 +107,7 @@ def parse(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Config:
     datasets = {}
     for name, raw in values["datasets"].items():
         try:
-            dataset = parse_dataset(name, raw, data_dir=data_dir)
+            dataset = parse_dataset(name, raw, data_dir=data_dir, files=files)
         except ConfigError as error:
             problems += [line(["datasets", name], text, files) for text in error.problems]
             continue
@@ -147,9 +147,15 @@ def _model(name: str, entry: Mapping[str, Any]) -> ModelEntry:
     )
 
 
-def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Dataset:
-    """Return one dataset from its validated entry; reads its ``table`` if it has one."""
+def parse_dataset(
+    name: str, raw: Mapping[str, Any], *, data_dir: Path, files: Sequence[Path] = ()
+) -> Dataset:
+    """Return one dataset from its validated entry; reads its ``table`` if it has one.
+
+    ``files`` are the config's, beside which a table may lie.
+    """
     try:
+        raw = _with_table(raw, data_dir, files)
         entries = _entries(raw, data_dir)
     except ValueError as error:
         raise ConfigError([str(error)]) from error
@@ -160,12 +166,7 @@ def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Datas
         )
     split = raw["split"]
     tr = raw.get("repetition_time_s")
-    preprocess = dict(raw["preprocess"])
-    if raw["modality"] != "series":
-        by_default = (
-            "zscore" if raw["modality"] == "fmri" and split["by"] not in IN_TIME else "none"
-        )
-        preprocess.setdefault("standardise", by_default)
+    preprocess = _preprocess(raw)
     return Dataset(
         name=name,
         modality=raw["modality"],
@@ -186,6 +187,28 @@ def parse_dataset(name: str, raw: Mapping[str, Any], *, data_dir: Path) -> Datas
         citation=tuple(raw.get("citation", ())),
         raw={**raw, "preprocess": preprocess},
     )
+
+
+def _preprocess(raw: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(raw["preprocess"])
+    if raw["modality"] != "series":
+        whole = raw["modality"] == "fmri" and raw["split"]["by"] not in IN_TIME
+        made.setdefault("standardise", "zscore" if whole else "none")
+    return made
+
+
+def _with_table(raw: Mapping[str, Any], data_dir: Path, files: Sequence[Path]) -> Mapping[str, Any]:
+    """Return the entry with the path at which its table was found, which jobs are told.
+
+    A table of the working folder keeps its name, so that nothing made from it is made again.
+    """
+    if "table" not in raw:
+        return raw
+    name = raw["table"].format_map({"data_dir": data_dir})
+    found = find_table(name, files)
+    if found == Path(name):
+        return raw
+    return {**raw, "table": str(found).replace("{", "{{").replace("}", "}}")}
 
 
 def _entries(raw: Mapping[str, Any], data_dir: Path) -> list[Entry]:

@@ -54,6 +54,7 @@ def test_bleaching_is_taken_out(rng):
     cleaned = made(bleached, baseline_percentile=30)
     assert np.corrcoef(cleaned.signal.ravel(), true.ravel())[0, 1] > 0.97
     assert "drifts" in cleaned.qc["flags"][0]["text"]
+    assert "fluorescence before dF/F" in cleaned.qc["flags"][0]["text"]
     assert cleaned.qc["metrics"]["drift_percent_per_min_median"] == pytest.approx(-20, abs=4)
 
 
@@ -164,6 +165,36 @@ def test_zscored_traces_are_left_as_they_are(rng):
     np.testing.assert_array_equal(cleaned.signal, signal)
     assert not any(step.get("acausal") for step in cleaned.steps)
     assert excluded(cleaned) == {}
+
+
+def flags(cleaned):
+    return [(flag["level"], flag["text"]) for flag in cleaned.qc["flags"]]
+
+
+def test_true_zscores_are_in_standard_deviations(rng):
+    cleaned = made(rng.normal(size=(400, 4)), input="zscore")
+    assert cleaned.units == "SD"
+    assert flags(cleaned) == []
+
+
+@pytest.mark.parametrize("scale", [0.2, 3.0])
+def test_zscores_that_are_none_get_a_warning_and_no_unit(rng, scale):
+    cleaned = made(scale * rng.normal(size=(400, 4)), input="zscore")
+    assert cleaned.units == "a.u."
+    [(level, text)] = flags(cleaned)
+    assert level == "warning"
+    assert f"standard deviation over cells is {cleaned.qc['metrics']['sd_median']:.2g}" in text
+
+
+def test_many_excluded_cells_get_a_warning_with_the_commonest_reason(rng):
+    signal, _ = fluorescence(rng, n_cells=8)
+    signal[:, 0] = 5
+    assert not [text for _, text in flags(made(signal)) if "left out" in text]
+    signal[:, 1:3] = 200 * (1 + 0.02 * rng.normal(size=(3000, 2)))
+    [(level, text)] = [flag for flag in flags(made(signal)) if "left out" in flag[1]]
+    assert level == "warning"
+    assert "3 of 8 cells (38 %) are left out, above 25 %" in text
+    assert text.endswith("the commonest reason, for 2, is: signal-to-noise ratio, below 2")
 
 
 def test_relative_traces_lose_their_baseline_and_no_more(rng):

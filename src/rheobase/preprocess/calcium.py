@@ -15,14 +15,20 @@ from scipy.interpolate import make_interp_spline
 
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
-from rheobase.preprocess.calcium_quality import correlation, measures, report, too_noisy
+from rheobase.preprocess.calcium_quality import (
+    correlation,
+    is_standardised,
+    measures,
+    report,
+    too_noisy,
+)
 from rheobase.preprocess.clean import Cleaned, Order
 
 LEAST_CELLS, LEAST_SECONDS = 3, 10
 JUMP_MADS, LEAST_JUMPING, BRIDGED_S = 8, 10, 0.5
 MOST_MISSING = 0.2
 FLUORESCENCE = ("raw", "neuropil_corrected")
-UNITS = {"raw": "dF/F", "neuropil_corrected": "dF/F", "dff": "dF/F", "zscore": "SD"}
+UNITS = {"raw": "dF/F", "neuropil_corrected": "dF/F", "dff": "dF/F"}
 
 
 def clean(raw: Raw, order: Order) -> Cleaned:
@@ -73,7 +79,9 @@ def _finished(
     content: dict[str, Any],
     order: Order,
 ) -> Cleaned:
-    units = UNITS.get(order.options["input"], raw.units or order.units or "a.u.")
+    units = UNITS.get(order.options["input"]) or raw.units or order.units
+    if units is None:
+        units = "SD" if is_standardised(content["metrics"]["sd_median"], order) else "a.u."
     if order.options["standardise"] == "zscore":
         output, units = filters.zscore(output, valid), "SD"
         steps.append({"step": "z-score", "over": "valid frames", "acausal": True})

@@ -5,6 +5,8 @@ Signals are (time, cell).
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,8 @@ from rheobase.preprocess import filters, preview, quality
 from rheobase.preprocess.clean import Order
 
 MOST_BAD_PERCENT, MOST_DRIFT, MOST_SATURATED, MOST_FLOORED = 20, 5, 1, 5
+MOST_EXCLUDED_PERCENT = 25
+SD_LOW, SD_HIGH = 0.5, 2.0
 JUDGED_BY_SNR = ("raw", "neuropil_corrected", "dff")
 
 
@@ -100,6 +104,7 @@ def report(
         "snr_median": np.median(kept["snr"]),
         "noise_median": np.median(kept["noise"]),
         "skewness_median": np.median(kept["skewness"]),
+        "sd_median": np.median(after[valid].std(axis=0, dtype=np.float64)),
         "bad_frames_percent": 100 * replaced.mean(),
         "invalid_percent": 100 * (1 - valid.mean()),
         "global_variance_percent": 100 * _global_share(after, valid),
@@ -110,7 +115,7 @@ def report(
     return {
         "metrics": quality.numbers(metrics),
         "units": quality.unit_rows(names, columns, excluded),
-        "flags": _flags(metrics, kept, judged=order.options["input"] in JUDGED_BY_SNR),
+        "flags": _flags(metrics, kept, excluded, order),
         "preview": _preview(before, after, [n for n in names if n not in excluded], parts, order),
     }
 
@@ -120,19 +125,65 @@ def _global_share(signal: np.ndarray, valid: np.ndarray) -> float:
     return float(score.mean(axis=1, dtype=np.float64).var())
 
 
+def is_standardised(sd: float, order: Order) -> bool:
+    """Return whether traces that the config calls z-scores have a standard deviation near 1.
+
+    Near is 0.5 to 2, for the median over cells (chosen here).
+    """
+    return order.options["input"] == "zscore" and SD_LOW <= sd <= SD_HIGH
+
+
 def _flags(
-    metrics: Mapping[str, Any], kept: Mapping[str, np.ndarray], *, judged: bool
+    metrics: Mapping[str, Any],
+    kept: Mapping[str, np.ndarray],
+    excluded: Mapping[str, str],
+    order: Order,
 ) -> list[dict[str, str]]:
+    return [*_whole_flags(metrics, excluded, order), *_cell_flags(kept, order)]
+
+
+def _whole_flags(
+    metrics: Mapping[str, Any], excluded: Mapping[str, str], order: Order
+) -> list[dict[str, str]]:
+    """Return the findings about a recording as a whole."""
     flags = []
     if metrics["bad_frames_percent"] > MOST_BAD_PERCENT:
         text = f"{metrics['bad_frames_percent']:.0f} % of the frames are bad"
         flags.append(quality.flag("bad", f"{text}, above {MOST_BAD_PERCENT} %"))
-    nothing = np.zeros(0)
+    share = 100 * len(excluded) / metrics["n_total"]
+    if share > MOST_EXCLUDED_PERCENT:
+        reasons = Counter(map(_kind, excluded.values()))
+        reason, n = reasons.most_common(1)[0]
+        text = (
+            f"{len(excluded)} of {metrics['n_total']} cells ({share:.0f} %) are left out, above "
+            f"{MOST_EXCLUDED_PERCENT} %; the commonest reason, for {n}, is: {reason}"
+        )
+        flags.append(quality.flag("warning", text))
+    if order.options["input"] == "zscore" and not is_standardised(metrics["sd_median"], order):
+        text = (
+            f"the median standard deviation over cells is {metrics['sd_median']:.2g}, outside "
+            f"{SD_LOW:g} to {SD_HIGH:g}: these are no z-scores, whatever preprocess.input says"
+        )
+        flags.append(quality.flag("warning", text))
+    return flags
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without the measured value: ``signal-to-noise ratio, below 2``."""
+    first, *rest = reason.split(", ")
+    return ", ".join([re.sub(r"\s*\d[\d.]*( %)?\s*", " ", first).strip(), *rest])
+
+
+def _cell_flags(kept: Mapping[str, np.ndarray], order: Order) -> list[dict[str, str]]:
+    """Return the findings that are counted over cells."""
+    flags, nothing = [], np.zeros(0)
+    judged = order.options["input"] in JUDGED_BY_SNR
     for found, what, limit in (
         (
             np.abs(kept.get("drift_percent_per_min", nothing)) > MOST_DRIFT,
             "a baseline that drifts",
-            f"more than {MOST_DRIFT} % per minute",
+            f"more than {MOST_DRIFT} % per minute; this is the fluorescence before dF/F, which "
+            "takes it out",
         ),
         ((kept["skewness"] < 0) & judged, "a negative skewness", "below 0"),
         (

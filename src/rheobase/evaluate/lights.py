@@ -10,6 +10,8 @@ from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statements import Statement
 from rheobase.evaluate.statistics import MIN_FOLDS
 
+FEW_SUBJECTS = 5
+"""Below, a result over subjects is to be taken with care (chosen here)."""
 Level = Literal["good", "caution", "bad", "unknown"]
 
 
@@ -70,8 +72,11 @@ def model_light(statements: Sequence[Statement]) -> Light:
         "Better than its best rival, but not than chance": [
             s.model for s in statements if s.outcome == "better" and s.above_chance is False
         ],
+        "Above chance, but not distinguishable from its best rival": [
+            s.model for s in scored if s.outcome == "indistinct" and s.above_chance
+        ],
         "Not distinguishable from its best rival": [
-            s.model for s in scored if s.outcome == "indistinct"
+            s.model for s in scored if s.outcome == "indistinct" and not s.above_chance
         ],
         "Loses to its best rival": [s.model for s in scored if s.outcome == "worse"],
         "Not tested": [s.model for s in scored if s.outcome in ("untested", "alone")],
@@ -98,6 +103,7 @@ def belief_light(
     errors: int,
     seedless: Collection[str] = (),
     subjects: int | None = None,
+    by: str = "",
 ) -> Light:
     """Return what stands between the numbers and a conclusion."""
     question = "Can I believe it?"
@@ -114,8 +120,7 @@ def belief_light(
     if single:
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
-    if subjects == 1:
-        doubts.append("All recordings are of one subject: nothing is known about others.")
+    doubts += _about_others(subjects, by)
     shifted = {k: shift for k, shift in sorted(shifts.items()) if shift.get("flag")}
     doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
     missing = sum(score.missing for scores in summaries.values() for score in scores)
@@ -128,6 +133,19 @@ def belief_light(
     calm = ", no shift between training and test" if shifts else ""
     drawn = ", several seeds" if set(scored) - set(seedless) else ""
     return Light(question, "good", "Yes", (f"{folds} folds{drawn}{calm}.",))
+
+
+def _about_others(subjects: int | None, by: str) -> list[str]:
+    """Return what the folds leave unknown about subjects that were not recorded."""
+    if subjects is None:
+        return []
+    if subjects == 1:
+        return ["All recordings are of one subject: nothing is known about others."]
+    if by != "subject":
+        return [f"Folds leave out a {by}, not a subject: nothing is known about new subjects."]
+    if subjects < FEW_SUBJECTS:
+        return [f"There are {subjects} subjects only, fewer than {FEW_SUBJECTS}."]
+    return []
 
 
 def _incomplete(

@@ -70,7 +70,7 @@ def state(model: str, scores: Sequence[ScoreSummary]) -> Statement:
     result, beats_chance = outcome(best), above_chance(head)
     chance = _chance(head, beats_chance)
     short = _headline(head, best, result, full=False)
-    if beats_chance is False:
+    if beats_chance is not None:
         short = f"{short} {chance}"
     details = f"{chance} {_others(scores[1:])}".strip()
     return Statement(

@@ -36,19 +36,21 @@ def judge(
     errors: int = 0,
     seedless: Collection[str] = (),
     subjects: int | None = None,
+    by: str = "",
 ) -> Verdict:
     """Return the verdict on a dataset.
 
     ``summaries`` has an entry, perhaps empty, for every model asked for; ``qc`` and ``group_flags``
     hold the quality flags by recording, ``shifts`` the distribution shift by fold, ``folds`` the
     number of folds in the splits, ``errors`` the number of jobs that failed, ``seedless`` the
-    models that another seed would not change, ``subjects`` how many were recorded (None: unknown).
+    models that another seed would not change, ``subjects`` how many were recorded (None:
+    unknown), ``by`` what a fold leaves out.
     """
     statements = tuple(state(model, scores) for model, scores in summaries.items())
     lights = (
         data_light(qc, group_flags, excluded, n_recordings),
         model_light(statements),
-        belief_light(summaries, statements, shifts, folds, errors, seedless, subjects),
+        belief_light(summaries, statements, shifts, folds, errors, seedless, subjects, by),
     )
     models = [s.short for s in statements] or ["No model was run."]
     doubts = [] if lights[2].level == "good" else lights[2].reasons

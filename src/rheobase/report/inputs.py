@@ -44,6 +44,8 @@ class ReportInput:
     """``{"job", "message", "log_tail"}`` of each failed job."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Recordings left out, each with its reason."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Recordings that should be there and are not, each with the reason."""
     licence: str | None = None
     citation: Sequence[str] = ()
     folder: Path = Path()
@@ -94,6 +96,7 @@ def verdict_of(report: ReportInput, summaries: Mapping[str, Sequence[ScoreSummar
         errors=len(report.errors),
         seedless={name for name, model in report.models.items() if not model.get("random", True)},
         subjects=len(subjects),
+        by=str(report.splits.get("by", "")),
     )
 
 

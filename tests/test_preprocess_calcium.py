@@ -183,7 +183,9 @@ def test_zscores_that_are_none_get_a_warning_and_no_unit(rng, scale):
     assert cleaned.units == "a.u."
     [(level, text)] = flags(cleaned)
     assert level == "warning"
-    assert f"standard deviation over cells is {cleaned.qc['metrics']['sd_median']:.2g}" in text
+    assert (
+        f"standard deviation over cells is {cleaned.qc['metrics']['trace_sd_median']:.2g}" in text
+    )
 
 
 def test_many_excluded_cells_get_a_warning_with_the_commonest_reason(rng):

@@ -81,7 +81,7 @@ def _finished(
 ) -> Cleaned:
     units = UNITS.get(order.options["input"]) or raw.units or order.units
     if units is None:
-        units = "SD" if is_standardised(content["metrics"]["sd_median"], order) else "a.u."
+        units = "SD" if is_standardised(content["metrics"]["trace_sd_median"], order) else "a.u."
     if order.options["standardise"] == "zscore":
         output, units = filters.zscore(output, valid), "SD"
         steps.append({"step": "z-score", "over": "valid frames", "acausal": True})

@@ -104,7 +104,7 @@ def report(
         "snr_median": np.median(kept["snr"]),
         "noise_median": np.median(kept["noise"]),
         "skewness_median": np.median(kept["skewness"]),
-        "sd_median": np.median(after[valid].std(axis=0, dtype=np.float64)),
+        "trace_sd_median": np.median(after[valid].std(axis=0, dtype=np.float64)),
         "bad_frames_percent": 100 * replaced.mean(),
         "invalid_percent": 100 * (1 - valid.mean()),
         "global_variance_percent": 100 * _global_share(after, valid),
@@ -159,9 +159,11 @@ def _whole_flags(
             f"{MOST_EXCLUDED_PERCENT} %; the commonest reason, for {n}, is: {reason}"
         )
         flags.append(quality.flag("warning", text))
-    if order.options["input"] == "zscore" and not is_standardised(metrics["sd_median"], order):
+    if order.options["input"] == "zscore" and not is_standardised(
+        metrics["trace_sd_median"], order
+    ):
         text = (
-            f"the median standard deviation over cells is {metrics['sd_median']:.2g}, outside "
+            f"the median standard deviation over cells is {metrics['trace_sd_median']:.2g}, outside "
             f"{SD_LOW:g} to {SD_HIGH:g}: these are no z-scores, whatever preprocess.input says"
         )
         flags.append(quality.flag("warning", text))

@@ -159,12 +159,11 @@ def _whole_flags(
             f"{MOST_EXCLUDED_PERCENT} %; the commonest reason, for {n}, is: {reason}"
         )
         flags.append(quality.flag("warning", text))
-    if order.options["input"] == "zscore" and not is_standardised(
-        metrics["trace_sd_median"], order
-    ):
+    sd = metrics["trace_sd_median"]
+    if order.options["input"] == "zscore" and not is_standardised(sd, order):
         text = (
-            f"the median standard deviation over cells is {metrics['trace_sd_median']:.2g}, outside "
-            f"{SD_LOW:g} to {SD_HIGH:g}: these are no z-scores, whatever preprocess.input says"
+            f"the median standard deviation over cells is {sd:.2g}, outside {SD_LOW:g} to "
+            f"{SD_HIGH:g}: these are no z-scores, whatever preprocess.input says"
         )
         flags.append(quality.flag("warning", text))
     return flags

@@ -42,6 +42,39 @@ def test_unequal_sessions_become_a_table(tmp_path, rng):
     ]
 
 
+def test_one_odd_name_does_not_cost_the_others_their_entities(tmp_path, rng):
+    for name in ("sub-01_ses-1_task-rest", "weird"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
+    said = init(tmp_path, tmp_path / "c.yaml")
+    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
+    assert written["entities"] == {"subject": ["01"], "session": ["1"], "task": ["rest"]}
+    assert "1 recordings" in said
+    assert "left aside: weird.npy" in said
+
+
+def test_many_odd_names_are_all_kept(tmp_path, rng):
+    for name in ("sub-01_task-rest", "weird", "wild", "wan"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
+    assert "4 recordings" in init(tmp_path, tmp_path / "c.yaml")
+
+
+def test_participants_become_labels_of_the_table(tmp_path, rng):
+    for name in ("sub-01", "sub-02", "sub-03"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tgroup\tage\nsub-02\tpatient\tn/a\nsub-01\tcontrol\t34\n"
+    )
+    said = init(tmp_path, tmp_path / "c.yaml")
+    assert (tmp_path / "c.tsv").read_text().splitlines() == [
+        "subject\tgroup\tage",
+        "01\tcontrol\t34",
+        "02\tpatient\t?",
+        "03\t?\t?",
+    ]
+    assert "participants.tsv: its columns group, age are labels in the table; 3 of" in said
+    assert settings.read(tmp_path / "c.yaml")["datasets"]["mine"]["table"]
+
+
 def test_filled_in_config_is_right(tmp_path, rng):
     for name in ("fish a", "fish b"):
         np.savez(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import itertools
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rheobase.preprocess import quality
+from rheobase.stages.init.names import name_pattern, participants
 from rheobase.storage import write_text
 
 FORMATS = {
@@ -33,7 +34,6 @@ FORMATS = {
 }
 MODALITY = {"nifti": "fmri", "nwb": "calcium", "suite2p": "calcium"}
 MODALITY |= dict.fromkeys(("edf", "bdf", "brainvision", "fif"), "emg")
-ENTITY = {"sub": "subject", "ses": "session", "task": "task", "acq": "acquisition", "run": "run"}
 TIME_NAMES = {"t", "time", "timestamp"}
 SIDECARS = re.compile(
     r"(events|channels|electrodes|participants|scans|regions|confounds|timeseries)\.(tsv|csv)$"
@@ -51,6 +51,8 @@ class Found:
     rows: tuple[dict[str, str], ...]
     """The entities of every file."""
     ignored: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """Columns of ``rows`` that come from ``participants.tsv``."""
 
 
 def init(folder: Path, output: Path) -> str:
@@ -65,7 +67,9 @@ def init(folder: Path, output: Path) -> str:
             f"{folder} is no folder; name the folder that holds your recordings"
         )
     found = look(folder)
-    table = None if _is_product(found.rows) else output.with_suffix(".tsv")
+    rows, labels, merged = participants(folder / "participants.tsv", found.rows)
+    found = replace(found, rows=rows, labels=labels)
+    table = None if _is_product(rows) and not labels else output.with_suffix(".tsv")
     if table is not None:
         if table.exists():
             raise ValueError(f"{table} exists; name another file with --output")
@@ -78,6 +82,7 @@ def init(folder: Path, output: Path) -> str:
     said = f"{output}: {len(found.paths)} recordings of format {found.format}"
     if found.ignored:
         said += f" (left aside: {', '.join(found.ignored)})"
+    said += f"\n{merged}" if merged else ""
     return f"{said}\nfill in {unknown} unknown values, then: rheobase check {output}"
 
 
@@ -95,9 +100,11 @@ def look(folder: Path) -> Found:
     if not by_format:
         raise ValueError(f"{folder} holds no recording; known endings: {', '.join(FORMATS)}")
     form = max(by_format, key=lambda name: len(by_format[name]))
-    ignored = tuple(f"{len(paths)} {name}" for name, paths in by_format.items() if name != form)
-    pattern, rows = name_pattern(folder, by_format[form])
-    return Found(form, tuple(by_format[form]), pattern, rows, ignored)
+    ignored = [f"{len(paths)} {name}" for name, paths in by_format.items() if name != form]
+    pattern, rows, kept, aside = name_pattern(folder, by_format[form])
+    if aside:
+        ignored.append(f"{quality.listed(aside)}, whose names are no BIDS names like the others")
+    return Found(form, tuple(kept), pattern, rows, tuple(ignored))
 
 
 def _has_time(path: Path, form: str) -> bool:
@@ -115,39 +122,6 @@ def _has_time(path: Path, form: str) -> bool:
 
 def _suffix(path: Path) -> str:
     return ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix.lower()
-
-
-def name_pattern(folder: Path, paths: Sequence[Path]) -> tuple[str, tuple[dict[str, str], ...]]:
-    """Return a path pattern with placeholders and the entities of every file.
-
-    BIDS entities where all names have the same ones; else ``{subject}`` for the part that differs.
-    """
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    prefix = f"{folder.as_posix()}/".replace("{", "{{").replace("}", "}}")
-    expression = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(ENTITY)})-([A-Za-z0-9]+)")
-    rows = [{ENTITY[key]: value for key, value in expression.findall(name)} for name in names]
-    patterns = {
-        expression.sub(
-            lambda m: f"{m[1]}-{{{ENTITY[m[1]]}}}", name.replace("{", "{{").replace("}", "}}")
-        )
-        for name in names
-    }
-    distinct = len({tuple(sorted(row.items())) for row in rows}) == len(rows)
-    if len(patterns) == 1 and rows[0] and distinct:
-        return prefix + patterns.pop(), tuple(rows)
-    if len(names) == 1:
-        return prefix + names[0].replace("{", "{{").replace("}", "}}"), ({"subject": "01"},)
-    start = os.path.commonprefix(names)
-    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
-    middle = [name[len(start) : len(name) - len(end)] for name in names]
-    if any(not re.sub("[^A-Za-z0-9]", "", part) or "/" in part for part in middle):
-        return f"{prefix}{{file}}", tuple(
-            {"subject": f"{n:03d}", "file": name} for n, name in enumerate(names, 1)
-        )
-    escaped = [text.replace("{", "{{").replace("}", "}}") for text in (start, end)]
-    return f"{prefix}{escaped[0]}{{subject}}{escaped[1]}", tuple(
-        {"subject": part} for part in middle
-    )
 
 
 def _is_product(rows: Sequence[Mapping[str, str]]) -> bool:
@@ -175,6 +149,7 @@ def compose(found: Found, table: Path | None) -> str:
     ]
     lines += [f'    source: {{kind: path, path: "{found.pattern}"}}']
     lines += _entities(found.rows) if table is None else [f"    table: {table}"]
+    lines += _labels(found.labels)
     lines += _reader(found) + _rate(found)
     if modality == "emg" and found.format not in ("edf", "bdf", "brainvision", "fif"):
         lines += [f"    units: {UNKNOWN}  # uV, mV, V or count"]
@@ -194,6 +169,14 @@ def _entities(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [
         "    entities:",
         *(f"      {k}: [{', '.join(chr(34) + v + chr(34) for v in values[k])}]" for k in keys),
+    ]
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return [
+        f"    # label: {{name: {names[0]}, kind: class}}  # or value; one of {', '.join(names)}"
     ]
 
 

@@ -108,19 +108,24 @@ def stages_of(config: settings.Config) -> list[Stage]:
     """Return the stages as the rules call them; fits and evaluations stand for all by fold 0."""
     dataset = config.datasets[DATASET]
     spec = ("--spec", plan.dataset_spec(config, dataset))
-    fit = (*spec, "--model", plan.model_spec(config, MODEL, 0), "--fold", "0", "--seed", "0")
+    told = {
+        stage: ("--spec", plan.stage_spec(config, dataset, stage))
+        for stage in ("fetch", "preprocess", "split")
+    }
+    fit_spec = ("--spec", plan.stage_spec(config, dataset, "fit", MODEL))
+    fit = (*fit_spec, "--model", plan.model_spec(config, MODEL, 0), "--fold", "0", "--seed", "0")
     models = ("--models", plan.report_spec(config, dataset))
     fits = list(plan.fits(config, dataset, MODEL))
     pairs = [f"{fold}-{seed}" for fold, seed in fits]
     names = [entry.name for entry in dataset.recordings]
     return [
-        Stage("fetch", 1, spec),
+        Stage("fetch", 1, told["fetch"]),
         Stage(
             "preprocess",
             len(plan.batches(dataset, config.recordings_per_job)),
-            (*spec, "--recordings", *names),
+            (*told["preprocess"], "--recordings", *names),
         ),
-        Stage("split", 1, spec),
+        Stage("split", 1, told["split"]),
         Stage("fit", len(fits), (*fit, "--device", "cpu")),
         Stage("evaluate", len(fits), fit),
         Stage("aggregate", 1, ("--dataset", DATASET, "--model", MODEL, "--fits", *pairs)),

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from rheobase import config as settings
 from rheobase import layout
 from rheobase.recording import Recording
-from rheobase.stages import cut, prepare
+from rheobase.stages import cut, plan, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +170,56 @@ def test_value_label_must_be_a_number(tmp_path, rng):
         prepare.preprocess(json.dumps(told), ["sub-0"])
     prepare.preprocess(json.dumps(told), ["sub-1"])
     assert Recording.load(layout.recording_path("rest", "sub-1")).label == 30.0
+
+
+def config(**changes):
+    """Return a whole configuration with one made-up dataset and a chain of two models."""
+    dataset = {
+        "modality": "fmri",
+        "source": {"kind": "synthetic", "generator": "fmri", "seed": 1},
+        "entities": {"subject": ["a", "b", "c"]},
+        "exclude": {"sub-c": "moved"},
+        "split": {"by": "subject"},
+        "models": ["first", "second"],
+        **changes,
+    }
+    models = {"first": {"family": "linear"}, "second": {"family": "linear", "on": "first"}}
+    return settings.parse({"datasets": {"rest": dataset}, "models": models})
+
+
+def specs(**changes):
+    made = config(**changes)
+    dataset = made.datasets["rest"]
+    told = {s: plan.stage_spec(made, dataset, s) for s in ("fetch", "preprocess", "split")}
+    return {**told, "fit": plan.stage_spec(made, dataset, "fit", "first")}
+
+
+@pytest.mark.parametrize(
+    ("edit", "stages"),
+    [
+        ({"licence": "CC0", "citation": ["A 2020"]}, set()),
+        ({"exclude": {"sub-c": "said better"}}, set()),
+        ({"models": ["first"]}, set()),
+        ({"split": {"by": "subject", "folds": 2}}, {"split", "fit"}),
+        ({"split": {"by": "time"}}, {"preprocess", "split", "fit"}),
+        ({"preprocess": {"detrend": "none"}}, {"preprocess", "fit"}),
+        ({"exclude": {"sub-b": "moved"}}, {"fetch", "preprocess", "split", "fit"}),
+    ],
+)
+def test_edit_reaches_only_the_stages_that_need_it(edit, stages):
+    before, after = specs(), specs(**edit)
+    assert {stage for stage in before if before[stage] != after[stage]} == stages
+
+
+@pytest.mark.parametrize("stage", ["fetch", "preprocess", "split", "fit"])
+def test_spec_of_a_stage_says_what_the_config_says(stage):
+    made = config()
+    whole = made.datasets["rest"]
+    told, _ = prepare.load_spec(plan.stage_spec(made, whole, stage, "second"))
+    assert told.recordings == whole.recordings
+    assert told.models == ("first", "second")
+    if stage in ("preprocess", "fit"):
+        assert told.preprocess == whole.preprocess
+        assert told.preprocess["standardise"] == "zscore"
+    if stage in ("split", "fit"):
+        assert (told.split, told.n_folds) == (whole.split, whole.n_folds)

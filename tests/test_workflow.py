@@ -205,6 +205,61 @@ def test_changed_parameter_runs_that_model_alone(copied):
     assert int(counts[1]) == 2 + 2 + 1 + 1 + 1 + 1
 
 
+def planned(folder):
+    """Return how many jobs of each rule would run, lots of preprocessing counted together."""
+    done = run(folder, "-n", "--cores", "1", "--configfile", "c.yaml", command=SNAKEMAKE)
+    assert done.returncode == 0, done.stderr
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", done.stdout + done.stderr, re.M | re.S)
+    found = {}
+    for name, count in re.findall(r"^(\w+) +(\d+)$", table[1] if table else "", re.M):
+        rule = name.partition("_")[0]
+        found[rule] = found.get(rule, 0) + int(count)
+    found.pop("all", None)
+    return found
+
+
+def test_changed_licence_writes_the_pages_alone(copied):
+    config = yaml.safe_load((copied / "c.yaml").read_text())
+    config["datasets"]["rest"].update(licence="CC0", citation=["A 2020"])
+    change(copied / "c.yaml", datasets=config["datasets"])
+    assert planned(copied) == {"provenance": 1, "report": 1, "index": 1}
+
+
+def test_added_model_fits_that_model_alone(copied):
+    config = yaml.safe_load((copied / "c.yaml").read_text())
+    config["datasets"]["rest"]["models"] = ["baseline", "more"]
+    config["models"]["more"] = {"family": "linear", "on": "baseline"}
+    change(copied / "c.yaml", **config)
+    pages = {"provenance": 1, "report": 1, "index": 1}
+    assert planned(copied) == {"fit": 2, "evaluate": 2, "aggregate": 1, **pages}
+
+
+def test_added_seed_fits_nothing_again_that_is_there(copied):
+    path = copied / "c.yaml"
+    config = yaml.safe_load(path.read_text())
+    for seeds, fits in (([0], 0), ([0, 1], 0), ([1], 2)):
+        config["models"]["baseline"]["seeds"] = seeds
+        change(path, **config)
+        assert planned(copied).get("fit", 0) == fits
+
+
+def test_changed_folds_clean_no_recording_again(copied):
+    config = yaml.safe_load((copied / "c.yaml").read_text())
+    config["datasets"]["rest"]["split"]["folds"] = 3
+    change(copied / "c.yaml", **config)
+    found = planned(copied)
+    assert "preprocess" not in found
+    assert found["split"] == 1
+    assert found["fit"] == 3
+
+
+def test_changed_preprocessing_fetches_nothing_again_and_cleans_again(copied):
+    config = yaml.safe_load((copied / "c.yaml").read_text())
+    config["datasets"]["rest"]["preprocess"] = {"detrend": "none"}
+    change(copied / "c.yaml", **config)
+    assert planned(copied)["preprocess"] == 1
+
+
 def test_verify_finds_nothing_wrong_with_a_good_run(finished):
     done = run(finished, command=(sys.executable, "-m", "rheobase", "verify"))
     assert done.returncode == 0, done.stderr

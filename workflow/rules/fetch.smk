@@ -15,7 +15,7 @@ def fetch_rule(dataset):
         conda:
             ENVIRONMENT
         params:
-            spec=lambda wildcards: plan.dataset_spec(CONFIG, dataset),
+            spec=lambda wildcards: plan.stage_spec(CONFIG, dataset, "fetch"),
             code=plan.code_hash("rheobase.io.sources"),
         shell:
             "rheobase fetch --spec {params.spec:q} --log {log:q}"

@@ -16,7 +16,7 @@ rule split:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of,
+        spec=split_spec_of,
         code=plan.code_hash("rheobase.stages.cut"),
     shell:
         "rheobase split --spec {params.spec:q} --threads {threads} --log {log:q}"
@@ -47,7 +47,7 @@ rule fit:
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=gpus_of,
     params:
-        spec=spec_of,
+        spec=fit_spec_of,
         model=model_of,
         device=CONFIG.device,
         code=family_code("rheobase.stages.learn"),
@@ -78,7 +78,7 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        spec=spec_of,
+        spec=fit_spec_of,
         model=model_of,
         code=family_code("rheobase.stages.learn"),
     shell:

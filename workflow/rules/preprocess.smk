@@ -25,7 +25,7 @@ def preprocess_rule(dataset, files, number, entries):
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=60,
         params:
-            spec=lambda wildcards: plan.dataset_spec(CONFIG, dataset),
+            spec=lambda wildcards: plan.stage_spec(CONFIG, dataset, "preprocess"),
             names=names,
             code=plan.code_hash(
                 "rheobase.stages.prepare", *plan.reading_modules(dataset)

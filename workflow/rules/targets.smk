@@ -30,6 +30,14 @@ def spec_of(wildcards):
     return plan.dataset_spec(CONFIG, dataset_of(wildcards))
 
 
+def split_spec_of(wildcards):
+    return plan.stage_spec(CONFIG, dataset_of(wildcards), "split")
+
+
+def fit_spec_of(wildcards):
+    return plan.stage_spec(CONFIG, dataset_of(wildcards), "fit", wildcards.model)
+
+
 def family_of(wildcards):
     return CONFIG.models[wildcards.model].family
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rheobase import layout
 from rheobase.config import Config, ConfigError, Dataset, Entry, ModelEntry
@@ -20,6 +21,31 @@ from rheobase.io.sources import local_path
 from rheobase.models.base import FAMILIES
 
 PACKAGE = Path(__file__).resolve().parents[1]
+WHICH = ("entities", "table", "exclude")
+READING = (
+    "source",
+    "reader",
+    "sampling_rate_hz",
+    "repetition_time_s",
+    "time_unit",
+    "units",
+    "label",
+)
+NEEDS = {
+    "fetch": ("source", *WHICH),
+    "preprocess": ("modality", "preprocess", *READING, *WHICH),
+    "split": ("modality", "split", *WHICH),
+    "fit": ("modality", "preprocess", "split", *READING, *WHICH),
+}
+"""The keys of a dataset that change what a stage makes; an edit elsewhere runs nothing again."""
+NEUTRAL = {
+    "modality": "series",
+    "source": {"kind": "path", "path": ""},
+    "time_unit": "s",
+    "preprocess": {},
+    "split": {"by": "time"},
+}
+"""What stands in a stage's spec for keys that it does not need and that must be there."""
 
 
 def check_families(config: Config, files: Sequence[Path] = ()) -> None:
@@ -79,8 +105,24 @@ def upstream(config: Config, model: str, seed: int) -> list[tuple[ModelEntry, in
     return chain
 
 
+def stage_spec(config: Config, dataset: Dataset, stage: str, model: str | None = None) -> str:
+    """Return what a job of one stage must know of a dataset, as JSON, and nothing else.
+
+    Snakemake compares it with that of the last run, so a key too many runs jobs again for nothing.
+    """
+    known = {key: dataset.raw[key] for key in NEEDS[stage] if key in dataset.raw}
+    if "exclude" in known:
+        known["exclude"] = dict.fromkeys(known["exclude"], "")
+    told = {"name": dataset.name, "data_dir": str(config.data_dir)}
+    if stage == "fetch":
+        told["download_dir"] = str(config.download_dir)
+    models = [entry.name for entry, _ in upstream(config, model, 0)][::-1] if model else []
+    models += [model] if model else []
+    return json.dumps({**told, "dataset": {**NEUTRAL, **known, "models": models}}, sort_keys=True)
+
+
 def dataset_spec(config: Config, dataset: Dataset) -> str:
-    """Return what a job must know of a dataset, as JSON."""
+    """Return all that is known of a dataset, as JSON: for the stages that print it."""
     return json.dumps(
         {
             "name": dataset.name,
@@ -97,11 +139,16 @@ def model_spec(config: Config, model: str, seed: int | None = None) -> str:
     chain = [] if seed is None else upstream(config, model, seed)
     return json.dumps(
         {
-            "model": asdict(config.models[model]),
-            "upstream": [{"model": asdict(entry), "seed": s} for entry, s in chain],
+            "model": _with_seed(config.models[model], seed),
+            "upstream": [{"model": _with_seed(entry, s), "seed": s} for entry, s in chain],
         },
         sort_keys=True,
     )
+
+
+def _with_seed(model: ModelEntry, seed: int | None) -> dict[str, Any]:
+    """Return a model with the one seed of a job: a further seed fits nothing again."""
+    return {**asdict(model), "seeds": [] if seed is None else [seed]}
 
 
 def report_spec(config: Config, dataset: Dataset) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from rheobase.evaluate.aggregate import gather, size_ratio, summarise
@@ -11,7 +12,9 @@ from rheobase.evaluate.compare import side_by_side
 from rheobase.evaluate.statistics import combine_p, corrected_t, holm
 
 
-def score(fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=None, higher=True):
+def score(
+    fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=None, higher=True, null=()
+):
     return {
         "name": name,
         "unit": "",
@@ -23,6 +26,7 @@ def score(fold, value, *, name="r2", seed=0, rivals=None, chance=None, p_value=N
         "chance": chance,
         "p_value": p_value,
         "note": "",
+        "null": null,
     }
 
 
@@ -167,11 +171,50 @@ def test_p_values_combine_to_twice_their_median():
     assert combine_p([0.03]) == 0.03
 
 
-def test_chance_by_permutation_uses_the_p_values_of_the_fits():
+def test_draws_are_averaged_over_folds_before_p_is_taken():
+    nulls = ((0.0, 1.0, 0.0, 1.0), (0.0, 1.0, 1.0, 0.0))
+    chance = chance_of(
+        [score(k, 1.0, chance=0.5, p_value=0.6, null=null) for k, null in enumerate(nulls)]
+    )
+    assert (chance.rule, chance.p_value) == ("permutation", pytest.approx(2 / 5))
+    assert chance.least_p == pytest.approx(1 / 4)
+
+
+def test_a_decoder_right_about_12_people_in_5_folds_is_above_chance(rng):
+    folds = []
+    for k, people in enumerate((3, 3, 2, 2, 2)):
+        truth = np.array([0] + [1] * (people - 1))
+        null = [float((rng.permutation(truth) == truth).mean()) for _ in range(2000)]
+        folds.append(score(k, 1.0, chance=0.5, p_value=0.5, null=tuple(np.round(null, 6))))
+    chance = chance_of(folds)
+    assert uncorrected(chance) < 0.025
+    assert chance.testable
+
+
+def test_seeds_share_the_draws_of_the_first_and_untested_folds_are_left_out():
+    null = tuple([0.4] * 19)
+    fits = [score(0, 0.9, chance=0.5, p_value=0.05, null=null),
+            score(0, 0.1, seed=1, chance=0.5, p_value=0.9, null=null),
+            score(1, 0.0, chance=0.5)]  # fmt: skip
+    assert chance_of(fits).p_value == pytest.approx(1 / 20)
+
+
+def test_too_few_draws_are_said_to_allow_no_test_of_chance():
+    few = one([score(k, 1.0, chance=0.5, p_value=0.1, null=(0.4, 0.6) * 5) for k in range(3)])
+    assert few.chance is not None
+    assert not few.chance.testable
+    assert "chance cannot be tested" in few.notes[-1]
+    null = (0.4, 0.45, 0.5, 0.6) * 50
+    many = one([score(k, 0.3, chance=0.5, p_value=0.9, null=null) for k in range(3)])
+    assert many.chance is not None
+    assert many.chance.testable
+
+
+def test_chance_without_draws_uses_the_p_values_of_the_fits():
     chance = chance_of(
         [score(k, 0.9, chance=0.5, p_value=p) for k, p in enumerate((0.01, 0.02, 0.3))]
     )
-    assert (chance.rule, chance.level) == ("permutation", 0.5)
+    assert (chance.rule, chance.level) == ("combined", 0.5)
     assert chance.p_value == pytest.approx(0.04)
 
 

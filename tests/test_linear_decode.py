@@ -114,7 +114,7 @@ def test_diagnosis_is_decoded_from_connectivity_of_new_people(rng):
 def test_a_value_over_time_is_decoded_and_beats_the_training_mean(rng):
     made = []
     for i in range(4):
-        drive = np.cumsum(rng.normal(size=400)) * 0.1
+        drive = np.convolve(rng.normal(size=409), np.ones(10), "valid") * 0.3
         signal = rng.normal(size=(400, 5))
         signal[:, 2] += 3 * drive
         made.append(recording(signal, f"sub-{i}", "calcium", times={"speed": drive},
@@ -166,3 +166,56 @@ def test_a_class_unknown_to_the_training_part_is_said(rng):
     test = [emg(rng, g, 2) for g in range(3)]
     score = scores(SHORT, SHORT.fit(train, seed=0), test)["decode_balanced_accuracy"]
     assert "the training part has no 2" in score.note
+
+
+def test_a_missing_value_unlabels_only_the_windows_that_hold_it(rng):
+    force = np.arange(600.0)
+    force[100] = np.nan
+    one = recording(rng.normal(size=(600, 2)), "sub-a", "emg", 100, units="count",
+                    times={"force": force}, label={"name": "force", "kind": "value"})  # fmt: skip
+    made = examples.gather([one], examples.choose(one, window_s=0.2, hop_s=0.1, trim_s=0.5,
+                                                  ignore=()))  # fmt: skip
+    assert made.order.max() == 580
+    assert not any(start <= 100 < start + 20 for start in made.order)
+    assert len(made.y) == 59 - 2
+    assert made.y == pytest.approx(made.order + 9.5)
+
+
+def labelled(people):
+    """Return one example for each recording of ``people``, a list of the labels of each person."""
+    y = np.array([label for person in people for label in person])
+    subject = np.repeat([f"s{i}" for i in range(len(people))], [len(p) for p in people])
+    name = np.array([f"r{i:02d}" for i in range(len(y))])
+    x, at = np.zeros((len(y), 1)), np.arange(len(y))
+    made = examples.Examples(x, y, subject, name, name, False, at)
+    return examples._exchangeable(made)
+
+
+def test_one_person_with_two_labels_leaves_the_others_whole():
+    made = labelled([list("aaaa"), list("bbbb"), list("abab")])
+    assert set(made.unit[:8]) == {"s0", "s1"}
+    assert len(set(made.unit[8:])) == 4
+    assert examples.strata(made).tolist() == ["people"] * 8 + ["person s2"] * 4
+    assert null.smallest_p(made, 1000) == pytest.approx(1 / (2 * 6))
+
+
+def test_a_label_too_smooth_to_test_is_said(rng):
+    made = []
+    for i in range(4):
+        drive = np.sin(np.arange(200) / 40 + i)
+        signal = rng.normal(size=(200, 5)) + drive[:, None]
+        made.append(recording(signal, f"sub-{i}", "calcium", times={"speed": drive},
+                              label={"name": "speed", "kind": "value"}))  # fmt: skip
+    score = scores(SHORT, SHORT.fit(made[:3], seed=0), made[3:])["decode_r2"]
+    assert score.value > 0.5
+    assert score.p_value is None
+    assert "too smooth or too short to test against chance" in score.note
+
+
+def test_a_value_decoded_worse_than_the_training_mean_is_not_above_chance(rng):
+    drive = np.convolve(rng.normal(size=409), np.ones(10), "valid")
+    unit = np.full(400, "r")
+    made = examples.Examples(np.zeros((400, 1)), drive, unit, unit, unit, True, np.arange(400))
+    values = null.values_null(made, 5 + 0.5 * drive, centre=0.0, draws=50, rng=rng)
+    assert values.min() == 0
+    assert len(values) == 50

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rheobase.evaluate.statistics import Interval, combine_p, corrected_t, holm
+from rheobase.evaluate.statistics import LEVEL, Interval, combine_p, corrected_t, holm, pool_p
 from rheobase.evaluate.words import spoken
 
 
@@ -49,7 +49,12 @@ class Chance:
     p_value: float | None
     p_holm: float | None
     rule: str
-    """``permutation`` (combined over fits), ``t`` (folds against chance) or ``none``."""
+    """``permutation`` (folds averaged draw by draw), ``combined`` (twice the median p of fits that
+    kept no draws), ``t`` (folds against chance) or ``none``."""
+    least_p: float | None = None
+    """The smallest p that these draws and units allow; None where no draws were kept."""
+    testable: bool = True
+    """Whether that smallest p, corrected, is below 0.05: else no result could be above chance."""
 
 
 @dataclass(frozen=True)
@@ -217,8 +222,10 @@ def _chance(
         return None
     level = float(np.mean([fit["chance"] for fit in known]))
     tested = [fit["p_value"] for fit in known if fit.get("p_value") is not None]
+    if tested and (pooled := _pool(known, folds, sign)) is not None:
+        return Chance(level, pooled[0], None, "permutation", pooled[1])
     if tested:
-        return Chance(level, combine_p(tested), None, "permutation")
+        return Chance(level, combine_p(tested), None, "combined")
     by_fold = [[sign * (f["value"] - f["chance"]) for f in known if f["fold"] == k] for k in folds]
     gaps = [float(np.mean(gap)) for gap in by_fold if gap]
     p_value = corrected_t(gaps, ratio)[1]
@@ -226,6 +233,25 @@ def _chance(
         return Chance(level, None, None, "none")
     one_sided = p_value / 2 if np.mean(gaps) > 0 else 1 - p_value / 2
     return Chance(level, float(one_sided), None, "t")
+
+
+def _pool(
+    fits: list[Mapping[str, Any]], folds: list[int], sign: float
+) -> tuple[float, float] | None:
+    """Return p and least p of the mean over the folds that have draws; None where any lacks them.
+
+    Folds where nothing could be exchanged are left out. Seeds are averaged and share draws.
+    """
+    values, nulls = [], []
+    for fold in folds:
+        tested = [f for f in fits if f["fold"] == fold and f.get("p_value") is not None]
+        if not tested:
+            continue
+        values.append(sign * float(np.mean([f["value"] for f in tested])))
+        nulls.append(next((f["null"] for f in tested if f.get("null")), ()))
+    if len({len(null) for null in nulls}) != 1 or not len(nulls[0]):
+        return None
+    return pool_p(values, sign * np.array(nulls, float))
 
 
 def _correct(
@@ -246,7 +272,7 @@ def _correct(
     for found in tests.values():
         corrected |= dict(zip([k for k, _ in found], holm([p for _, p in found]), strict=True))
     return {
-        model: tuple(_put(score, corrected) for score in scores)
+        model: tuple(_say(_put(score, corrected), tests.get("chance", [])) for score in scores)
         for model, scores in summaries.items()
     }
 
@@ -256,3 +282,19 @@ def _put(score: ScoreSummary, corrected: Mapping[tuple[str, str, str], float]) -
     compared = tuple(replace(c, p_holm=corrected.get((*key, c.rival))) for c in score.comparisons)
     chance = score.chance and replace(score.chance, p_holm=corrected.get((*key, "")))
     return replace(score, comparisons=compared, chance=chance)
+
+
+def _say(score: ScoreSummary, tests: Sequence[tuple[tuple[str, str, str], float]]) -> ScoreSummary:
+    """Return the score with a note where even its smallest p, corrected, is not below 0.05."""
+    chance = score.chance
+    if chance is None or chance.least_p is None or (chance.p_holm or 0) < 1 - LEVEL:
+        return score
+    at = [key for key, _ in tests].index((score.model, score.name, ""))
+    best = holm([chance.least_p if i == at else p for i, (_, p) in enumerate(tests)])[at]
+    if best < 1 - LEVEL:
+        return score
+    note = (
+        "chance cannot be tested: with these draws and exchangeable units no corrected p could be "
+        f"below {best:.2g}, so give more people, recordings or permutations"
+    )
+    return replace(score, chance=replace(chance, testable=False), notes=(*score.notes, note))

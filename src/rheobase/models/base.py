@@ -54,6 +54,9 @@ class Score:
     unit: str = ""
     note: str = ""
     """What a reader must know before believing the number."""
+    null: tuple[float, ...] = ()
+    """The permuted values behind ``p_value``, as many in each fold, so that folds can be averaged
+    draw by draw."""
 
 
 @dataclass(frozen=True)

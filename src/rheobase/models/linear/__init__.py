@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rheobase.models.base import Drawing, Fitted, Score
-from rheobase.models.linear import artefacts, connectivity, decode, examples, forecast
+from rheobase.models.linear import artefacts, connectivity, decode, examples, forecast, null
 from rheobase.models.linear.inputs import check, in_order, scaler, smooth_note
 from rheobase.recording import Recording
 
@@ -145,7 +145,7 @@ class Linear:
 
     def _decoding_score(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> Score:
         assert learnt.decoder is not None
-        rng = np.random.default_rng([learnt.seed, 2])
+        rng = null.stream(learnt.seed, 2, test)
         found = self._examples(learnt, test)
         return decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)
 
@@ -190,6 +190,7 @@ def _identification_score(found: connectivity.Identification) -> Score:
             f"{found.people} people, between {found.between}: {found.there:.2f} forward, "
             f"{found.back:.2f} back{few}"
         ),
+        null=found.null,
     )  # fmt: skip
 
 

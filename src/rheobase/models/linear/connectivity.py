@@ -13,6 +13,7 @@ import numpy as np
 
 from rheobase import metrics
 from rheobase.models.linear.inputs import by_name, own_standard, scaler
+from rheobase.models.linear.null import rounded, stream
 from rheobase.recording import Recording
 
 
@@ -114,6 +115,7 @@ class Identification:
     between: str
     """``sessions`` or ``halves``"""
     p_value: float
+    null: tuple[float, ...]
 
 
 def identify(
@@ -135,7 +137,7 @@ def identify(
         metrics.nearest_profile(first - group, second - group),
         metrics.nearest_profile(second - group, first - group),
     ]
-    rng = np.random.default_rng([seed, 1])
+    rng = stream(seed, 1, test)
     orders = [rng.permutation(len(pairs)) for _ in range(draws)]
     null = np.array(
         [np.mean([_hits(matches[0], o), _hits(matches[1], o.argsort())]) for o in orders]
@@ -144,7 +146,7 @@ def identify(
     return Identification(
         accuracy, there, back, float(np.mean(metrics.identification(first, second))),
         float(np.mean(metrics.identification(*lags))), len(pairs), between,
-        metrics.permutation_p(accuracy, null),
+        metrics.permutation_p(accuracy, null), rounded(null),
     )  # fmt: skip
 
 

@@ -184,6 +184,7 @@ def _score_class(
         chance=float(spread.mean()) if len(spread) else 1 / len(decoder.classes),
         p_value=metrics.permutation_p(value, spread) if len(spread) else None,
         note=_class_note(decoder, examples, classes, draws, bool(len(spread))),
+        null=null.rounded(spread),
     )  # fmt: skip
 
 
@@ -214,6 +215,11 @@ def _score_value(
     note = f"{len(examples.y)} examples"
     if np.isfinite(own):
         note += f"; about the test part's own mean R2 is {own:.2f}"
+    if not len(spread):
+        few = "the label is too smooth or too short to test against chance: it holds {:.1f} {}"
+        alone = "nothing could be exchanged, so chance is not tested"
+        held = few.format(null.lengths(examples), "autocorrelation times, and 10 are needed")
+        note += f"; {held if examples.within else alone}"
     return Score(
         "decode_r2", value,
         {
@@ -222,5 +228,5 @@ def _score_value(
         },
         chance=float(spread.mean()) if len(spread) else None,
         p_value=metrics.permutation_p(value, spread) if len(spread) else None,
-        note=note,
+        note=note, null=null.rounded(spread),
     )  # fmt: skip

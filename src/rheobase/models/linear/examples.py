@@ -8,7 +8,7 @@ sample).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -128,12 +128,29 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
 
 
 def _exchangeable(examples: Examples) -> Examples:
-    """Return the examples with whole people as units where no person has two labels."""
-    people = np.unique(examples.subject)
-    one = all(len(np.unique(examples.y[examples.subject == p])) == 1 for p in people)
-    if examples.within or not one or len(people) < 2:
-        return examples
-    return Examples(**{**vars(examples), "unit": examples.subject})
+    """Return the examples with the largest units that have one label: person, recording or run."""
+    person = _varies(examples.subject, examples.y)
+    recording = _varies(examples.recording, examples.y)
+    unit = np.where(recording, examples.unit, examples.recording)
+    return replace(examples, unit=np.where(person, unit, examples.subject))
+
+
+def strata(examples: Examples) -> np.ndarray:
+    """Return the name of what each example's unit may change labels in, (example,).
+
+    The runs of a recording with several labels change within it, the recordings of a person with
+    several labels within that person, and people with one label among each other.
+    """
+    inside = np.char.add("recording ", examples.recording.astype(str))
+    own = np.char.add("person ", examples.subject.astype(str))
+    name = np.where(_varies(examples.recording, examples.y), inside, own)
+    return np.where(_varies(examples.subject, examples.y), name, "people")
+
+
+def _varies(group: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return whether each example's group has more than one label, (example,)."""
+    several = {g: len(np.unique(y[group == g])) > 1 for g in np.unique(group)}
+    return np.array([several[g] for g in group], bool)
 
 
 def _whole(segments: Sequence[Recording]) -> Examples:
@@ -218,6 +235,11 @@ def _windows(recording: Recording, how: How, delay: int) -> Examples:
     x = np.log1p(np.sqrt(np.maximum(power[at + width] - power[at], 0) / width))
     y = label[at]
     if how.kind == "value":
-        total = np.cumsum(np.pad(label.astype(np.float64), (1, 0)))
+        missing = ~np.isfinite(label.astype(np.float64))
+        total, gaps = (
+            np.cumsum(np.pad(values, (1, 0)))
+            for values in (np.where(missing, 0, label).astype(np.float64), missing.astype(int))
+        )
         y = (total[at + width] - total[at]) / width
+        y = np.where(gaps[at + width] > gaps[at], np.nan, y)
     return _build(recording, x, y, run[at], at, within)

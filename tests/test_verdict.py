@@ -107,6 +107,22 @@ def test_one_subject_says_nothing_about_others():
     assert "of one subject" not in verdict({"echo": model(0.1, seeds=2)}, subjects=2).paragraph
 
 
+@pytest.mark.parametrize(
+    ("by", "subjects", "words"),
+    [
+        ("time", 8, "Folds leave out stretches of time, not subjects"),
+        ("run", 8, "Folds leave out runs, not subjects"),
+        ("subject", 3, "There are 3 subjects only"),
+    ],
+)
+def test_what_is_unknown_about_new_subjects_is_said(by, subjects, words):
+    summaries = {"echo": model(0.1, seeds=2)}
+    found = verdict(summaries, by=by, subjects=subjects)
+    assert words in found.paragraph
+    assert found.lights[2].level == "caution"
+    assert verdict(summaries, by="subject", subjects=8).lights[2].level == "good"
+
+
 def test_no_results_at_all_cannot_be_believed():
     found = verdict({"mae": ()})
     assert [light.level for light in found.lights[1:]] == ["unknown", "bad"]

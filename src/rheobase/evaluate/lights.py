@@ -142,7 +142,8 @@ def _about_others(subjects: int | None, by: str) -> list[str]:
     if subjects == 1:
         return ["All recordings are of one subject: nothing is known about others."]
     if by != "subject":
-        return [f"Folds leave out a {by}, not a subject: nothing is known about new subjects."]
+        what = "stretches of time" if by == "time" else f"{by}s"
+        return [f"Folds leave out {what}, not subjects: nothing is known about new subjects."]
     if subjects < FEW_SUBJECTS:
         return [f"There are {subjects} subjects only, fewer than {FEW_SUBJECTS}."]
     return []

@@ -70,6 +70,45 @@ def test_too_few_groups_or_trials_are_refused():
         splits.by_trial({"a": np.ones(10, int)}, 3)
 
 
+def held_out(folds, values, labels):
+    """Return the (train, test) classes of each fold."""
+    return [
+        tuple({labels[int(values[p.start])] for p in side} for side in (fold.train, fold.test))
+        for fold in folds
+    ]
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 4, 5])
+def test_cyclic_cues_leave_no_class_out_of_training(n_folds):
+    labels = {n: "abcd"[n % 4] for n in range(1, 25)}
+    trials = np.repeat(np.arange(1, 25), 10)
+    classes = {"r": {n: {name} for n, name in labels.items()}}
+    for train, test in held_out(splits.by_trial({"r": trials}, n_folds, classes), trials, labels):
+        assert train == set("abcd")
+        assert len(test) == 4
+
+
+def test_trials_of_a_class_are_kept_apart_where_recordings_cross():
+    trials = np.repeat(np.arange(1, 7), 10)
+    first = dict(enumerate("xxabca", start=1))
+    second = dict(enumerate("bcxxxx", start=1))
+    classes = {name: {n: {c} for n, c in of.items()} for name, of in (("r", first), ("s", second))}
+    for fold in splits.by_trial({"r": trials, "s": trials}, 3, classes):
+        numbers = {int(trials[p.start or 0]) for p in fold.train}
+        assert {c for n in numbers for c in (first[n], second[n])} == set("abcx")
+
+
+def test_class_that_one_trial_or_group_has_is_refused_with_its_remedy():
+    sentence = r"class 'b' is only in one {}, which fold \d tests.*split by something else or drop"
+    trials = np.repeat([1, 2, 3, 4], 10)
+    classes = {"r": {1: {"a"}, 2: {"a"}, 3: {"a"}, 4: {"b"}}}
+    with pytest.raises(ValueError, match=sentence.format("trial")):
+        splits.by_trial({"r": trials}, 2, classes)
+    groups = {f"r{i}": f"s{i}" for i in range(5)}
+    with pytest.raises(ValueError, match=sentence.format("group")):
+        splits.by_group(groups, 2, {r: "b" if r == "r3" else "a" for r in groups})
+
+
 def test_shift_sees_other_amplitudes_and_nothing_else(rng):
     train, test = rng.normal(size=(200, 8)), rng.normal(size=(50, 8))
     assert not splits.shift(train, test)["flag"]

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 MIN_TEST_SAMPLES = 20
 SHIFT_LIMIT = 2.0
+Item = TypeVar("Item", str, int)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def by_group(
 
     ``groups`` maps recordings to their group, ``strata`` to their class where folds should be
     balanced. Groups are dealt out in an order that depends on their names alone (a hash, so that
-    the order of recruitment plays no part). Raises ``ValueError`` with fewer groups than folds.
+    the order of recruitment plays no part). Raises ``ValueError`` with fewer groups than folds, or
+    where a fold could not learn a class that it tests.
     """
     members: dict[str, list[str]] = {}
     for recording, group in groups.items():
@@ -64,11 +67,12 @@ def by_group(
         raise ValueError(
             f"{n_folds} folds need {n_folds} groups; there are {len(members)}: lower split.folds"
         )
-    stratum = {
-        group: sorted({(strata or {}).get(r, "") for r in rs}) for group, rs in members.items()
+    classes = {
+        group: frozenset((strata or {}).get(r, "") for r in rs) - {""}
+        for group, rs in members.items()
     }
-    order = sorted(members, key=lambda g: (stratum[g], hashlib.sha256(g.encode()).hexdigest()))
-    held_out = {group: number % n_folds for number, group in enumerate(order)}
+    order = sorted(members, key=lambda g: hashlib.sha256(g.encode()).hexdigest())
+    held_out = _deal(order, classes, n_folds, what="group")
     return [
         Fold(
             fold=k,
@@ -77,6 +81,48 @@ def by_group(
         )
         for k in range(n_folds)
     ]
+
+
+def _deal(
+    order: Sequence[Item], classes: Mapping[Item, Set[str]], n_folds: int, *, what: str
+) -> dict[Item, int]:
+    """Return the fold that holds each item out: even numbers, each class spread over the folds.
+
+    Items of the same classes are dealt one after the other. An item goes to the smallest fold,
+    unless that would put all of a class there.
+    """
+    total = Counter(c for item in order for c in classes[item])
+    sizes, counts = [0] * n_folds, [Counter[str]() for _ in range(n_folds)]
+    held_out: dict[Item, int] = {}
+    for item in sorted(order, key=lambda i: sorted(classes[i])):
+        costs = []
+        for k, own in enumerate(counts):
+            lost = sum(own[c] + 1 == total[c] for c in classes[item])
+            costs.append((lost, sizes[k], sum(own[c] for c in classes[item]), k))
+        k = min(costs)[-1]
+        held_out[item] = k
+        sizes[k] += 1
+        counts[k].update(classes[item])
+    _all_learnt(held_out, classes, what)
+    return held_out
+
+
+def _all_learnt(held_out: Mapping[Item, int], classes: Mapping[Item, Set[str]], what: str) -> None:
+    """Raise ``ValueError`` naming a class that the training part of its fold would lack."""
+    places: dict[str, list[Item]] = {}
+    for item in held_out:
+        for name in classes[item]:
+            places.setdefault(name, []).append(item)
+    if len(places) < 2:
+        return
+    for name, items in sorted(places.items()):
+        folds = {held_out[item] for item in items}
+        if len(folds) == 1:
+            where = f"one {what}" if len(items) == 1 else f"{len(items)} {what}s"
+            raise ValueError(
+                f"class {name!r} is only in {where}, which fold {folds.pop()} tests, "
+                "so that its training part lacks it; split by something else or drop the label"
+            )
 
 
 def by_time(lengths: Mapping[str, int], n_folds: int, gap: int) -> list[Fold]:
@@ -107,17 +153,28 @@ def by_time(lengths: Mapping[str, int], n_folds: int, gap: int) -> list[Fold]:
     return folds
 
 
-def by_trial(trials: Mapping[str, np.ndarray], n_folds: int) -> list[Fold]:
+def by_trial(
+    trials: Mapping[str, np.ndarray],
+    n_folds: int,
+    classes: Mapping[str, Mapping[int, Set[str]]] | None = None,
+) -> list[Fold]:
     """Leave whole trials out; ``trials`` holds a trial number a sample (0: no trial, never used).
 
     The same number in two recordings is the same repetition and falls on the same side.
+    ``classes`` maps recordings to the classes of their trials, over which folds are balanced.
+    Raises ``ValueError`` with fewer trials than folds, or where a fold could not learn a class
+    that it tests.
     """
     numbers = sorted({int(n) for values in trials.values() for n in np.unique(values) if n != 0})
     if len(numbers) < n_folds:
         raise ValueError(
             f"{n_folds} folds need {n_folds} trials; there are {len(numbers)}: lower split.folds"
         )
-    held_out = {number: place % n_folds for place, number in enumerate(numbers)}
+    found = {
+        number: frozenset(c for of in (classes or {}).values() for c in of.get(number, ()))
+        for number in numbers
+    }
+    held_out = _deal(numbers, found, n_folds, what="trial")
     folds = [Fold(k, [], []) for k in range(n_folds)]
     for recording, values in trials.items():
         edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]

@@ -29,6 +29,8 @@ class Facts:
     label: str | None
     """The class of the whole recording; None where it has none or it changes over time."""
     trials: np.ndarray | None
+    classes: dict[int, frozenset[str]]
+    """The classes of each trial; empty where no class is to be decoded."""
     checksum: str
     starts: np.ndarray
     log_rms: np.ndarray
@@ -59,10 +61,28 @@ def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
         rate=recording.rate,
         label=str(label) if isinstance(label, str | float) else None,
         trials=trials,
+        classes={} if trials is None else _classes(recording, trials),
         checksum=recording.data.attrs[CHECKSUM],
         starts=starts,
         log_rms=log_rms,
     )
+
+
+def _classes(recording: Recording, trials: np.ndarray) -> dict[int, frozenset[str]]:
+    """Return the classes of each trial: its most frequent label, and every other that covers at
+    least half of an even share of it (a repetition of many gestures has many).
+    """
+    if recording.label_kind != "class":
+        return {}
+    labels = np.asarray(recording.label)
+    found = {}
+    for number in np.unique(trials[trials != 0]):
+        inside = recording.valid & (trials == number)
+        own = labels[inside] if labels.ndim else labels.reshape(1)
+        names, counts = np.unique(own.astype(str), return_counts=True)
+        main = counts * len(names) * 2 >= counts.sum()
+        found[int(number)] = frozenset(names[main].tolist()) - {"", "nan"}
+    return found
 
 
 def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
@@ -111,7 +131,9 @@ def make_folds(dataset: Dataset, facts: Mapping[str, Facts]) -> list[Fold]:
         lengths = {name: fact.length for name, fact in facts.items()}
         return splits.by_time(lengths, n_folds, round(dataset.split.gap_s * rate))
     if by == "trial":
-        return splits.by_trial({name: _trials(name, fact) for name, fact in facts.items()}, n_folds)
+        trials = {name: _trials(name, fact) for name, fact in facts.items()}
+        classes = {name: fact.classes for name, fact in facts.items()}
+        return splits.by_trial(trials, n_folds, classes)
     groups = {entry.name: group_of(entry, by) for entry in dataset.recordings}
     return splits.by_group(
         groups, n_folds, {name: fact.label or "" for name, fact in facts.items()}

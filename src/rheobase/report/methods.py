@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheobase.evaluate.words import number
-from rheobase.report.figures import UNITS
-from rheobase.report.inputs import ReportInput, ratio_of
-from rheobase.report.references import FAMILY_WORKS, SOFTWARE, WORKS, Work, bibliography
+from rheobase.models.linear.methods import sentences as linear_sentences
+from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of
+from rheobase.report.references import (
+    FAMILY_WORKS,
+    SOFTWARE,
+    WORKS,
+    Work,
+    bibliography,
+    named_short,
+    plain_bibtex,
+    software_used,
+)
+from rheobase.report.steps import describe_step, value_text
 
 SIGNALS = {
     "fmri": "functional MRI region time series",
@@ -36,14 +46,15 @@ UNITS_OUT = {
 
 @dataclass(frozen=True)
 class Methods:
-    """Paragraphs, the works they cite, and those works as BibTeX."""
+    """Paragraphs, the works they cite, the data's own references, and all of them as BibTeX."""
 
     paragraphs: tuple[str, ...]
     works: tuple[Work, ...]
+    data: tuple[str, ...] = ()
 
     @property
     def bibtex(self) -> str:
-        return "\n".join(work.bibtex for work in self.works)
+        return "\n".join([*(work.bibtex for work in self.works), *plain_bibtex(self.data)])
 
 
 def write_methods(report: ReportInput, version: str) -> Methods:
@@ -61,7 +72,8 @@ def write_methods(report: ReportInput, version: str) -> Methods:
         _testing(report, cite),
     ]
     paragraphs.append(_software(report, version, cite))
-    return Methods(tuple(p for p in paragraphs if p), bibliography(cited))
+    data = tuple(report.citation) if report.recordings else ()
+    return Methods(tuple(p for p in paragraphs if p), bibliography(cited), data)
 
 
 def _data(report: ReportInput) -> str:
@@ -69,22 +81,38 @@ def _data(report: ReportInput) -> str:
     if not recordings:
         return f"No recording of the dataset {report.dataset} could be analysed."
     subjects = {str((r.get("entities") or {}).get("subject", r["name"])) for r in recordings}
-    rates = sorted({float(r["rate"]) for r in recordings if r.get("rate")})
-    frames = recordings[0].get("time_unit") == "frame"
-    rate = (
-        "the sampling rate is unknown and time counts frames"
-        if frames
-        else f"sampled at {_span(rates)} Hz"
-    )
+    made_up = is_synthetic(report)
     units = _span(sorted({float(r["n_units"]) for r in recordings}))
+    held = f"{_count(len(recordings), 'recording')} of {units} signals; {_rate(report)}"
+    kind = SIGNALS.get(report.modality, report.modality)
+    sources = "; ".join(named_short(reference) for reference in report.citation)
+    text = (
+        f"The signals of the dataset {report.dataset} were simulated, with a known truth planted "
+        f"in them; nothing was recorded from anyone. We analysed simulated {kind} of "
+        f"{_count(len(subjects), 'simulated subject')} ({held})"
+        if made_up
+        else f"We analysed {kind} of {_count(len(subjects), 'subject')} from the dataset "
+        f"{report.dataset}{f' ({sources})' if sources else ''} ({held})"
+    )
+    cited = f" The simulation follows {sources}." if made_up and sources else ""
     many = len(report.excluded)
     left = f" {many} further recording{'s were' if many > 1 else ' was'} excluded." if many else ""
-    kind = SIGNALS.get(report.modality, report.modality)
-    people = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
-    return (
-        f"We analysed {kind} of {people} from the dataset {report.dataset} ({len(recordings)} "
-        f"recordings of {units} signals; {rate}).{left}"
-    )
+    return f"{text}.{cited}{left}"
+
+
+def _count(many: int, thing: str) -> str:
+    return f"{many} {thing}{'s' * (many != 1)}"
+
+
+def _frames(report: ReportInput) -> bool:
+    return bool(report.recordings) and report.recordings[0].get("time_unit") == "frame"
+
+
+def _rate(report: ReportInput) -> str:
+    if _frames(report):
+        return "the sampling rate is unknown and time counts frames"
+    rates = sorted({float(r["rate"]) for r in report.recordings if r.get("rate")})
+    return f"sampled at {_span(rates)} Hz"
 
 
 def _span(values: list[float]) -> str:
@@ -92,32 +120,6 @@ def _span(values: list[float]) -> str:
         return "unknown"
     low, high = f"{values[0]:.6g}", f"{values[-1]:.6g}"
     return low if low == high else f"{low} to {high}"
-
-
-def describe_step(step: Mapping[str, Any]) -> str:
-    """Return a processing step in words, like "band-pass (low 0.01 Hz, high 0.1 Hz)"."""
-    details = [_detail(key, v) for key, v in step.items() if key not in ("step", "acausal")]
-    return f"{step.get('step', 'step')}{' (' + ', '.join(details) + ')' if details else ''}"
-
-
-def _detail(key: str, value: Any) -> str:
-    stem, _, unit = key.rpartition("_")
-    known = stem and unit in UNITS and isinstance(value, int | float | list | tuple)
-    return (
-        f"{stem.replace('_', ' ')} {_value(value)} {UNITS[unit]}"
-        if known
-        else f"{key.replace('_', ' ')} {_value(value)}"
-    )
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return f"{len(value)} entries" if len(value) > 6 else ", ".join(map(_value, value))
-    return str(value)
 
 
 def _cleaning(report: ReportInput, cite: Any) -> str:
@@ -135,7 +137,7 @@ def _cleaning(report: ReportInput, cite: Any) -> str:
             f" In {', '.join(acausal)}, later samples influence earlier ones, so forecasts of "
             "these signals are no forecasts in real time."
         )
-    named = " ".join(describe_step(s) for s in steps).lower()
+    named = str(list(steps)).lower()
     if "seitzman" in named:
         text += f" Regions are those of the 300-region atlas {cite('seitzman2020')}."
     moved = any("fd_mean_mm" in one.get("metrics", {}) for one in report.qc.values())
@@ -152,18 +154,43 @@ def _models(report: ReportInput, cite: Any) -> str:
         family = str(entry.get("family", ""))
         known = cite(*FAMILY_WORKS[family]) if family in FAMILY_WORKS else ""
         what = FAMILIES.get(family, f"a model of the family {family}")
-        settings = [f"preset {entry['preset']}"] if entry.get("preset") else []
-        settings += [f"{key} {_flat(value)}" for key, value in (entry.get("params") or {}).items()]
+        given = [f"preset {entry['preset']}"] if entry.get("preset") else []
+        given += [f"{key} {_flat(value)}" for key, value in (entry.get("params") or {}).items()]
         on = f", fitted on the output of {entry['on']}" if entry.get("on") else ""
-        detail = f" with {', '.join(settings)}" if settings else " with default settings"
+        detail = f" with {', '.join(given)}" if given else " with default settings"
         sentences.append(f"{name} is {what}{' ' + known if known else ''}{on}{detail}.")
+        if family == "linear" and (settings := _settings(report, name)):
+            label = _label(report, name)
+            sentences += linear_sentences(settings, cite, frames=_frames(report), label=label)
     return f"Models: {' '.join(sentences)}" if sentences else ""
+
+
+def _settings(report: ReportInput, model: str) -> Mapping[str, Any]:
+    runs = report.runs.get(model) or [{}]
+    return (runs[0].get("config") or {}).get("hyperparameters") or {}
+
+
+def _label(report: ReportInput, model: str) -> dict[str, Any] | None:
+    """Return the label that a model decoded, as its scores and the recordings tell of it."""
+    scores = {str(s["name"]) for s in (report.scores.get(model) or {}).get("scores", [])}
+    decoded = scores & {"decode_r2", "decode_balanced_accuracy"}
+    if not decoded:
+        return None
+    name = (report.config.get("label") or {}).get("name")
+    whole = any(name in {**(r.get("labels") or {}), **(r.get("entities") or {})}
+                for r in report.recordings)  # fmt: skip
+    return {
+        "name": name or "of the recordings",
+        "kind": "value" if "decode_r2" in decoded else "class",
+        "modality": report.modality,
+        "over_time": not whole,
+    }
 
 
 def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{k} {_flat(v)}" for k, v in value.items()) + ")"
-    return _value(value)
+    return value_text(value)
 
 
 def _testing(report: ReportInput, cite: Any) -> str:
@@ -173,14 +200,14 @@ def _testing(report: ReportInput, cite: Any) -> str:
     by = str(report.splits.get("by", ""))
     seeds = sorted({run["seed"] for runs in report.runs.values() for run in runs})
     gap = report.splits.get("gap_s")
-    unit = (
-        "frames" if report.recordings and report.recordings[0].get("time_unit") == "frame" else "s"
-    )
+    unit = "frames" if _frames(report) else "s"
+    out = UNITS_OUT.get(by, by)
+    out = out.replace("subjects", "simulated subjects") if is_synthetic(report) else out
     apart = f", {gap:g} {unit} apart from the training part" if gap and by == "time" else ""
     many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     ratio = number(ratio_of(report))
     return (
-        f"Models were tested in {len(folds)} folds on {UNITS_OUT.get(by, by)} that were left out "
+        f"Models were tested in {len(folds)} folds on {out} that were left out "
         f"of training{apart}, with {many} per fold; every choice of a setting was made within the "
         "training part. Rivals were trained and tested on the same folds. Scores were averaged "
         "over seeds, then over folds; 95 % intervals and paired two-sided tests over folds use a t "
@@ -197,14 +224,19 @@ def _software(report: ReportInput, version: str, cite: Any) -> str:
     versions = {
         str(k).lower(): str(v) for k, v in (report.provenance.get("versions") or {}).items()
     }
-    loaded = {
-        name.lower()
-        for runs in report.runs.values()
-        for run in runs
-        for name in run.get("versions") or {}
-    }
-    modality = {"fmri": {"nilearn"}, "emg": {"mne"}}.get(report.modality, set())
-    always = {"numpy", "scipy", "xarray", "snakemake"}
-    used = [n for n in SOFTWARE if n in versions and (n in always | modality | loaded)]
+    recordings = report.recordings
+    loaded = software_used(
+        modality=report.modality,
+        reader=str((report.config.get("reader") or {}).get("format", "")),
+        steps=[step for r in recordings for step in r.get("steps") or []],
+        families={str(report.models.get(m, {}).get("family")) for m, r in report.runs.items() if r},
+    )
+    versions |= {str(k).lower(): str(v) for k, v in _run_versions(report).items()}
+    used = [n for n in SOFTWARE if n in versions and n in loaded]
     named = ", ".join(f"{name} {versions[name]} {cite(SOFTWARE[name])}" for name in used)
     return f"The analysis was run with rheobase {version}{' on ' + named if named else ''}."
+
+
+def _run_versions(report: ReportInput) -> dict[str, Any]:
+    runs = [run for fits in report.runs.values() for run in fits]
+    return {name: v for run in runs for name, v in (run.get("versions") or {}).items()}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _ENTRY = re.compile(r"@(\w+)\{(\w+),\n(.*?)\n\}\n", re.DOTALL)
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},?$", re.MULTILINE)
@@ -81,6 +82,16 @@ SOFTWARE = {
     "pynwb": "rubel2022",
 }
 
+FAMILY_SOFTWARE = {"linear": {"scikit-learn"}, "connectome": {"tensorly"}}
+"""A family that is not named here has weights, and those are trained with torch."""
+
+READER_SOFTWARE = {
+    "nifti": {"nilearn"},
+    "nwb": {"pynwb"},
+    **dict.fromkeys(("edf", "bdf", "brainvision", "fif"), {"mne"}),
+}
+FILTERED_BY_NILEARN = {"detrend", "band-pass", "high-pass", "low-pass"}
+
 FAMILY_WORKS = {
     "linear": ("hoerl1970",),
     "brainmae": ("yang2024",),
@@ -98,3 +109,37 @@ def bibliography(keys: Iterable[str]) -> tuple[Work, ...]:
             (WORKS[key] for key in set(keys)), key=lambda work: (work.authors[0].lower(), work.year)
         )
     )
+
+
+def software_used(
+    *, modality: str, reader: str, steps: Sequence[Mapping[str, Any]], families: Iterable[str]
+) -> set[str]:
+    """Return the packages that a run stood on, whatever else was installed."""
+    used = {"numpy", "scipy", "xarray", "snakemake"} | READER_SOFTWARE.get(reader, set())
+    if modality == "fmri" and any(step.get("step") in FILTERED_BY_NILEARN for step in steps):
+        used |= {"nilearn"}
+    return used.union(*(FAMILY_SOFTWARE.get(family, {"torch"}) for family in families))
+
+
+_DATED = re.compile(r"(?P<authors>[^()]*?[^\W\d_][^()]*?)[\s,.]*\(?\b(?P<year>(?:19|20)\d\d)\b")
+_INITIALS = re.compile(r"(\s+[A-Z][A-Z.-]{0,4})+$")
+
+
+def named_short(reference: str) -> str:
+    """Return a reference given as plain text as it is cited, "Van Essen et al. 2013".
+
+    Text without authors and a year is cited whole.
+    """
+    found = _DATED.match(reference)
+    if found is None or "//" in found["authors"] or "doi" in found["authors"].lower():
+        return reference.strip().rstrip(".")
+    first, *others = re.split(r",\s*|\s+and\s+|\s*&\s*", found["authors"].strip(" .,"))
+    more = " et al." if others or first.endswith("et al") else ""
+    family = _INITIALS.sub("", first.removesuffix("et al").strip())
+    return f"{family}{more} {found['year']}"
+
+
+def plain_bibtex(references: Sequence[str]) -> list[str]:
+    """Return references given as plain text as BibTeX entries, the whole text as their note."""
+    cleaned = [reference.translate({123: None, 125: None}) for reference in references]
+    return [f"@misc{{data{n},\n  note = {{{r}}}\n}}\n" for n, r in enumerate(cleaned, start=1)]

@@ -1,0 +1,195 @@
+"""Processing steps in words: what a recording's ``steps`` say, as fragments of a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rheobase.report.figures import UNITS
+
+Step = Mapping[str, Any]
+
+
+def describe_step(step: Step) -> str:
+    """Return a processing step in words, like "band-pass filter from 0.01 to 0.1 Hz"."""
+    name = str(step.get("step", "step"))
+    return _KNOWN[name](step) if name in _KNOWN else _phrase(name, *_details(step))
+
+
+def value_text(value: Any) -> str:
+    """Return a value in words; a long list as the number of its entries."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return f"{len(value)} entries" if len(value) > 6 else ", ".join(map(value_text, value))
+    return str(value)
+
+
+def _phrase(name: str, *details: str | None) -> str:
+    """Return a name with those details that are not empty, in brackets."""
+    said = ", ".join(detail for detail in details if detail)
+    return f"{name} ({said})" if said else name
+
+
+def _details(step: Step) -> list[str]:
+    return [
+        _detail(key, value)
+        for key, value in step.items()
+        if key not in ("step", "acausal")
+        and value is not None
+        and value is not False
+        and value not in ("", [], (), {})
+    ]
+
+
+def _detail(key: str, value: Any) -> str:
+    if value is True:
+        return key.replace("_", " ")
+    stem, _, unit = key.rpartition("_")
+    if stem and unit in UNITS and isinstance(value, int | float | list | tuple):
+        return f"{stem.replace('_', ' ')} {value_text(value)} {UNITS[unit]}"
+    return f"{key.replace('_', ' ')} {value_text(value)}"
+
+
+def _given(step: Step, key: str, text: str) -> str | None:
+    """Return the text with the value in its braces, or None where there is no value."""
+    value = step.get(key)
+    return None if value in (None, "", [], ()) else text.format(value_text(value))
+
+
+def _ordinal(number: Any) -> str:
+    text = value_text(number)
+    teen = text[-2:] in ("11", "12", "13")
+    return text + ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1:], "th"))
+
+
+def _count(step: Step, key: str, thing: str) -> str:
+    many = step.get(key, "some")
+    return f"{value_text(many)} {thing}{'s' * (many != 1)}"
+
+
+def _filter(step: Step) -> str:
+    low, high = step.get("low_hz"), step.get("high_hz")
+    if low is not None and high is not None:
+        band = f"band-pass filter from {low:g} to {high:g} Hz"
+    elif low is not None:
+        band = f"high-pass filter at {low:g} Hz"
+    else:
+        band = "filter" if high is None else f"low-pass filter at {high:g} Hz"
+    return _phrase(
+        band, _given(step, "filter", "{}"), _given(step, "order", "order {}"), _way(step),
+        _given(step, "degrees_of_freedom", "leaving {} degrees of freedom"),
+    )  # fmt: skip
+
+
+def _way(step: Step) -> str | None:
+    if step.get("causal") is None:
+        return None
+    return "causal" if step["causal"] else "run forwards and backwards"
+
+
+def _notch(step: Step) -> str:
+    lines: Sequence[float] = step.get("lines_hz") or ()
+    at = " and ".join(f"{line:g}" for line in lines[:2]) + " Hz"
+    if len(lines) > 2:
+        at = f"{lines[0]:g} Hz and its {len(lines) - 1} harmonics up to {lines[-1]:g} Hz"
+    wide = _given(step, "width_hz", "{} Hz wide")
+    return _phrase(f"notch filter{f' at {at}' if lines else ''}", wide, _why(step))
+
+
+def _why(step: Step) -> str | None:
+    return _given(step, "why", "{}")
+
+
+def _parcellate(step: Step) -> str:
+    lost = step.get("lost") or []
+    if step.get("atlas") == "voxels":
+        return f"each of the {value_text(step.get('regions'))} voxels as a signal of its own"
+    return _phrase(
+        f"mean over the voxels of each of {_count(step, 'regions', 'region')}",
+        _given(step, "atlas", "atlas {}"),
+        _given(step, "voxels_min", "at least {} voxels a region"),
+        _given(step, "voxels_median", "median {}"),
+        f"{len(lost)} regions without a voxel left out" if lost else None,
+    )
+
+
+def _events(step: Step) -> str:
+    ends = f"above {value_text(step.get('start_sd'))} noise SD"
+    until = _given(step, "end_sd", "until below {}")
+    return _phrase("detection of events", ends, until, _given(step, "least_frames", "≥ {} frames"))
+
+
+def _baseline(step: Step) -> str:
+    window = _given(step, "window_s", " over {} s") or ""
+    return f"running {_ordinal(step.get('percentile'))} percentile{window}"
+
+
+def _bridged(step: Step) -> str:
+    unused = step.get("invalid_frames")
+    return _phrase(
+        f"straight lines across {_count(step, 'frames', 'bad frame')}",
+        f"{unused} of them not used further" if unused else None,
+    )
+
+
+def _filled(step: Step) -> str:
+    unused = step.get("invalid_samples")
+    return _phrase(
+        f"filling of gaps{_given(step, 'longest_s', ' up to {} s') or ''}",
+        _count(step, "samples", "sample"),
+        f"{unused} samples in longer gaps not used" if unused else None,
+    )
+
+
+def _moved(step: Step) -> str:
+    limit = _given(step, "fd_mm", " that moved by more than {} mm") or " that moved"
+    return f"interpolation across {_count(step, 'frames', 'frame')}{limit}"
+
+
+def _scaled(step: Step) -> str:
+    to = {"uV": "µV"}.get(str(step.get("to")), str(step.get("to", "another unit")))
+    return f"conversion{_given(step, 'from', ' from {}') or ''} to {to}"
+
+
+def _envelope(step: Step) -> str:
+    smooth = _given(step, "low_pass_hz", "rectified, low-pass at {} Hz")
+    return _phrase("envelope", smooth, _way(step), _given(step, "rate_hz", "{} samples a second"))
+
+
+_KNOWN = {
+    "drop dummy volumes": lambda s: f"removal of the first {_count(s, 'volumes', 'volume')}",
+    "z-score": lambda s: f"z-scoring{_given(s, 'over', ' over {}') or ''}",
+    "bridge moved frames": _moved,
+    "detrend": lambda s: "removal of a linear trend" if s.get("kind") == "linear" else "detrending",
+    "band-pass": _filter,
+    "high-pass": _filter,
+    "notch": _notch,
+    "no notch": lambda s: _phrase("no notch filter", _why(s)),
+    "no filter": lambda s: _phrase("no filter", _why(s)),
+    "choose cells": lambda s: _phrase(
+        f"choice among {_count(s, 'cells', 'cell')}",
+        _given(s, "cell_probability", "probability of being a cell at least {}"),
+    ),
+    "bridge bad frames": _bridged,
+    "subtract neuropil": lambda s: (
+        f"subtraction of {value_text(s.get('share'))} times the neuropil about its median"
+    ),
+    "subtract running percentile": lambda s: f"subtraction of the {_baseline(s)}",
+    "dF/F": lambda s: f"dF/F with the {_baseline(s)} as baseline",
+    "drop bad channels": lambda s: _phrase("removal of bad channels", _given(s, "channels", "{}")),
+    "fill gaps": _filled,
+    "subtract median": lambda s: "subtraction of each channel's median",
+    "scale": _scaled,
+    "envelope": _envelope,
+    "events": _events,
+    "parcellate": _parcellate,
+    "transpose": lambda s: _phrase("transposition", _given(s, "reason", "{}")),
+    "one-step residual": lambda s: _phrase(
+        f"residual of the one-step forecast of the {s.get('family', 'linear')} family",
+        _given(s, "order", "order {}"),
+        _given(s, "penalty", "penalty {}"),
+    ),
+}

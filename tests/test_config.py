@@ -106,7 +106,7 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
             "c.yaml:3: datasets.rest: the sampling rate is missing",
         ),
         ("repetition_time_s: 2.0", "repetition_time_s: 2e0", "write exponents with a dot"),
-        ('["01", "02", "03"]', "[01, 02, 03]", 'is not of type string; put it in quotes: "1"'),
+        ('["01", "02", "03"]', "[01, 02, 03]", 'is not of type string; put it in quotes: "01"'),
         ('["01", "02", "03"]', '["01", "0-1", "03"]', "2 recordings would be called 'sub-01'"),
         (
             "family: linear",

@@ -269,3 +269,11 @@ def test_filtered_resting_scans_are_not_bad(shared_data):
         content[file.stem] = cleaned.qc
     levels = {flag["level"] for found in compare(content).values() for flag in found}
     assert "bad" not in levels
+
+
+def test_a_repetition_time_that_no_scanner_has_is_refused(rng):
+    with pytest.raises(ValueError, match=r"sub-01: a repetition time of 20 s is not one of fmri"):
+        from_raw(raw(bold(rng)), rate=0.05)
+    with pytest.raises(ValueError, match=r"time of 0.002 s .* time_column in ms"):
+        from_raw(raw(bold(rng), rate_hz=500.0), rate=500.0)
+    assert len(from_raw(raw(bold(rng)), rate=1.0, time_unit="frame").signal)

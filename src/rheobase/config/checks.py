@@ -32,6 +32,27 @@ FOR_MODALITY = {
     "wfdb": {"emg", "series"},
 }
 
+RATES_HZ = {"fmri": (0.1, 20.0), "calcium": (0.05, 1000.0), "emg": (50.0, float("inf"))}
+"""Rates that occur, chosen here; fMRI from 10 s to 0.05 s a volume."""
+ENVELOPE_HZ = 6.0
+"""The least rate of an EMG envelope, which keeps 3 Hz or more; chosen here."""
+
+
+def unlikely_rate(modality: str, rate: float, *, envelope: bool = False) -> str | None:
+    """Return why a rate in hertz cannot be right for a modality; None where it can."""
+    low, high = RATES_HZ.get(modality, (0.0, float("inf")))
+    low = ENVELOPE_HZ if envelope else low
+    if low * (1 - 1e-9) <= rate <= high * (1 + 1e-9):
+        return None
+    if modality == "fmri":
+        return (
+            f"a repetition time of {1 / rate:.4g} s is not one of fmri, {1 / high:g} s to "
+            f"{1 / low:g} s"
+        )
+    limit = f"below {low:g} Hz" if rate < low else f"above {high:g} Hz"
+    what = "an EMG envelope" if envelope else modality
+    return f"a rate of {rate:.4g} Hz is {limit}, the limit for {what}"
+
 
 def check_models(models: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield problems among the models themselves: ``on:`` names and circles."""
@@ -58,6 +79,7 @@ def check_dataset(dataset: Dataset, models: Mapping[str, Any], data_dir: Path) -
     """Yield every problem of one dataset."""
     yield from _models_named(dataset, models)
     yield from _recordings(dataset, data_dir)
+    yield from _places(dataset)
     yield from _reader(dataset)
     yield from _rate(dataset)
     yield from _split(dataset)
@@ -105,6 +127,29 @@ def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
                 f"{files[shared[0]]} recordings share the file {shared[0]!r}; name every "
                 "entity in it",
             )
+
+
+def _places(dataset: Dataset) -> Iterator[Problem]:
+    """Yield addresses that are none, files without checksum and entities that leave a folder."""
+    source = dataset.source
+    if source["kind"] == "url":
+        if not source["url"].startswith(("http://", "https://")):
+            yield ["source", "url"], f"{source['url']!r} is no http:// or https:// address"
+        bare = [e.name for e in dataset.recordings if not (e.sha256 or source.get("sha256"))]
+        if bare:
+            yield (
+                ["source"],
+                f"{bare[0]} has no checksum ({len(bare)} of {len(dataset.recordings)} recordings); "
+                "give source.sha256, or a column sha256 in the table for several files",
+            )
+    for entry in dataset.recordings if source["kind"] == "path" else ():
+        for key, value in entry.entities.items():
+            if f"{{{key}}}" in source["path"] and ("/" in value or ".." in value):
+                yield (
+                    ["table" if "table" in dataset.raw else "entities"],
+                    f"{key} {value!r} holds / or .., which leads to another folder; write the "
+                    "folders into source.path",
+                )
 
 
 def _reader(dataset: Dataset) -> Iterator[Problem]:
@@ -158,6 +203,11 @@ def _rate(dataset: Dataset) -> Iterator[Problem]:
         )
     if dataset.time_unit == "frame" and dataset.sampling_rate_hz != 1:
         yield ["time_unit"], "with `time_unit: frame` the rate is unknown: set sampling_rate_hz: 1"
+    rate, emg = dataset.sampling_rate_hz, dataset.modality == "emg"
+    why = unlikely_rate(dataset.modality, rate, envelope=emg) if rate else None
+    if why and dataset.time_unit == "s":
+        key = "sampling_rate_hz" if "sampling_rate_hz" in raw else "repetition_time_s"
+        yield [key], f"{why}; correct it (hertz, or seconds a volume)"
 
 
 def _split(dataset: Dataset) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from typing import Any
 from rheobase.config.checks import check_dataset, check_models
 from rheobase.config.entries import Entry, find_table, from_entities, from_table
 from rheobase.config.read import ConfigError
-from rheobase.config.schema import line, suggest, validate
+from rheobase.config.schema import in_order, line, suggest, violations, without_broken
 
 IN_TIME = ("time", "trial")
 
@@ -98,25 +98,36 @@ def group_of(entry: Entry, by: str) -> str:
 
 def parse(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Config:
     """Return the validated configuration; raises ``ConfigError`` listing every problem at once."""
+    parsed, problems = survey(config, files)
+    if problems:
+        raise ConfigError(in_order(problems))
+    return parsed
+
+
+def survey(config: Mapping[str, Any], files: Sequence[Path] = ()) -> tuple[Config, list[str]]:
+    """Return what of a configuration can be read, and every problem.
+
+    Datasets and models with an error of their own against the schema are left out.
+    """
     values = copy.deepcopy(dict(config))
     _name_on(values)
-    validate(values, files)
+    wrong = violations(values, files)
+    broken = without_broken(values, wrong)
     data_dir = Path(os.environ.get("RHEOBASE_DATA") or values["data_dir"])
+    everything = {**broken["models"], **values["models"]}
     models = {name: _model(name, entry) for name, entry in values["models"].items()}
-    problems = [line(keys, text, files) for keys, text in check_models(values["models"])]
+    wrong += [found for found in check_models(everything) if found[0][1] in models]
     datasets = {}
     for name, raw in values["datasets"].items():
         try:
             dataset = parse_dataset(name, raw, data_dir=data_dir, files=files)
         except ConfigError as error:
-            problems += [line(["datasets", name], text, files) for text in error.problems]
+            wrong += [(["datasets", name], text) for text in error.problems]
             continue
-        found = check_dataset(dataset, values["models"], data_dir)
-        problems += [line(["datasets", name, *keys], text, files) for keys, text in found]
+        found = check_dataset(dataset, everything, data_dir)
+        wrong += [(["datasets", name, *keys], text) for keys, text in found]
         datasets[name] = dataset
-    if problems:
-        raise ConfigError(problems)
-    return Config(
+    parsed = Config(
         seeds=tuple(values["seeds"]),
         device=values["device"],
         data_dir=data_dir,
@@ -125,6 +136,7 @@ def parse(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Config:
         datasets=datasets,
         models=models,
     )
+    return parsed, [line(keys, text, files) for keys, text in wrong]
 
 
 def _name_on(values: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +26,28 @@ def read(path: Path) -> dict[str, Any]:
     import yaml
 
     marked(Path(path))
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise _not_yaml(path, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a date like 2026-13-45
+        raise ConfigError([f"{path}: not plain YAML ({error}); put it in quotes"]) from error
+
+
+def _not_yaml(path: Path, error: Exception) -> ConfigError:
+    """Return what a YAML library complains about, with its line."""
+    mark, why = getattr(error, "problem_mark", None), getattr(error, "problem", error)
+    why = " ".join(str(why).split())
+    if tag := re.search(r"constructor for the tag '([^']*)'", why):
+        why = f"the tag {tag[1]} is not known; remove it"
+    return ConfigError([f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {why}"])
 
 
 @functools.cache
 def marked(path: Path) -> Any:
     """Return a YAML file's content with the line of every key (``ruamel.yaml`` types)."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError
+    from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, YAMLError
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -46,9 +61,10 @@ def marked(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
             content = loader.load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError([f"{path}:{line}: not valid YAML: {error.problem}"]) from error
+    except YAMLError as error:
+        raise _not_yaml(path, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a date like 2026-13-45
+        raise ConfigError([f"{path}: not plain YAML ({error}); put it in quotes"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{path}: must hold keys and values, like `datasets:` and `models:`"])
     return content
@@ -71,3 +87,19 @@ def locate(keys: Sequence[str | int], files: Sequence[Path]) -> str:
         if line or not keys:
             return f"{path}:{max(line, 1)}"
     return str(files[-1]) if files else "config"
+
+
+def written(keys: Sequence[str | int], files: Sequence[Path]) -> str | None:
+    """Return a number as it is written in the last file that has the key path, like ``010``."""
+    for path in reversed(files):
+        node: Any = marked(Path(path))
+        try:
+            for key in keys[:-1]:
+                node = node[key]
+            marks: Any = vars(node)["_yaml_line_col"]
+            row, column = (marks.value if isinstance(node, dict) else marks.item)(keys[-1])
+        except (KeyError, IndexError, TypeError, AttributeError):
+            continue
+        text = Path(path).read_text(encoding="utf-8").splitlines()[row][column:]
+        return re.split(r"[\s,\]}#]", text, maxsplit=1)[0]
+    return None

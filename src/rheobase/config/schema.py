@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import functools
+import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import jsonschema
 from jsonschema import validators
 from jsonschema.exceptions import best_match
 
-from rheobase.config.read import ConfigError, locate
+from rheobase.config.read import ConfigError, locate, written
 
 UNKNOWN = "?"
 
@@ -30,13 +32,64 @@ def schema() -> dict[str, Any]:
 
 def validate(config: dict[str, Any], files: Sequence[Path] = ()) -> None:
     """Fill defaults into ``config`` in place; raise ``ConfigError`` listing every violation."""
+    if problems := [line(keys, text, files) for keys, text in violations(config, files)]:
+        raise ConfigError(problems)
+
+
+def violations(
+    config: dict[str, Any], files: Sequence[Path] = ()
+) -> list[tuple[list[str | int], str]]:
+    """Fill defaults into ``config`` in place; return (key path, sentence) of every violation."""
     errors = list(_filling_validator().iter_errors(config))
-    problems = []
+    found = {}
     for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
-        for keys, text in _explain(error):
-            problems.append(line(keys, text, files))
-    if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+        for keys, text in _explain(error, files):
+            found[tuple(keys), text] = None
+    for keys, value in _numbers(config, ()):
+        if not math.isfinite(value):
+            found[keys, f"{value} is no finite number; write one, or null where it may be"] = None
+    return [(list(keys), text) for keys, text in found]
+
+
+def _numbers(
+    node: Any, keys: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    if isinstance(node, float):
+        yield keys, node
+    elif isinstance(node, dict | list):
+        for key, part in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _numbers(part, (*keys, key))
+
+
+def without_broken(
+    values: dict[str, Any], wrong: Sequence[tuple[Sequence[str | int], str]]
+) -> dict[str, dict[str, Any]]:
+    """Take out of ``values`` in place what breaks the schema, and return the mappings among it.
+
+    Other top-level values take their defaults.
+    """
+    broken: dict[str, dict[str, Any]] = {"datasets": {}, "models": {}}
+    for part in broken:
+        if not isinstance(values.get(part), dict):
+            values[part] = {}
+    for keys, _ in wrong:
+        top = keys[0] if keys else None
+        if top in broken and len(keys) > 1 and keys[1] in values[top]:
+            entry = values[top].pop(keys[1])
+            broken[str(top)][str(keys[1])] = entry if isinstance(entry, dict) else {}
+        elif top in values and top not in broken:
+            values[top] = schema()["properties"].get(top, {}).get("default")
+    return broken
+
+
+def in_order(problems: Sequence[str]) -> list[str]:
+    """Return lines that begin with ``file:line`` by their number, each once."""
+
+    def number(problem: str) -> int:
+        found = re.search(r":(\d+): ", problem)
+        return int(found[1]) if found else 0
+
+    return sorted(dict.fromkeys(problems), key=number)
 
 
 def line(keys: Sequence[str | int], text: str, files: Sequence[Path]) -> str:
@@ -62,7 +115,7 @@ def _filling_validator() -> Any:
     return validators.extend(base, {"properties": fill})(schema())
 
 
-def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
+def _explain(error: Any, files: Sequence[Path]) -> Iterator[tuple[list[str | int], str]]:
     """Yield (key path, sentence) for one schema violation."""
     path, value = list(error.absolute_path), error.instance
     if value == UNKNOWN:
@@ -88,7 +141,7 @@ def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
                 f"{value!r} is not one of {', '.join(choices)}{suggest(str(value), choices)}",
             )
         case "type":
-            yield path, _wrong_type(error)
+            yield path, _wrong_type(error, files)
         case "oneOf" | "anyOf":
             inner = best_match(error.context or [])
             if (
@@ -96,7 +149,7 @@ def _explain(error: Any) -> Iterator[tuple[list[str | int], str]]:
                 and inner is not None
                 and inner.absolute_path != error.absolute_path
             ):
-                yield from _explain(inner)
+                yield from _explain(inner, files)
             else:
                 yield path, f"{value!r} is not allowed here ({_means(error.schema)})"
         case "pattern" if path and "sha256" in str(path[-1]):
@@ -129,7 +182,7 @@ def _means(part: dict[str, Any]) -> str:
     )
 
 
-def _wrong_type(error: Any) -> str:
+def _wrong_type(error: Any, files: Sequence[Path]) -> str:
     wanted, value = error.validator_value, error.instance
     names = " or ".join(wanted) if isinstance(wanted, list) else wanted
     said = f"{value!r} is not of type {names}"
@@ -138,9 +191,14 @@ def _wrong_type(error: Any) -> str:
             float(value)
         except ValueError:
             return said
-        return f"{said}; write exponents with a dot (1.0e-3) and numbers without quotes"
+        base, cut, power = value.lower().partition("e")
+        if not cut:
+            return f"{said}; write numbers without quotes"
+        right = f"{base if '.' in base else base + '.0'}e{int(power):+d}"
+        return f"{said}; write exponents with a dot and a sign ({right}) and without quotes"
     if names == "string" and isinstance(value, int | float):
-        return f'{said}; put it in quotes: "{value}"'
+        text = written(list(error.absolute_path), files) or value
+        return f'{said}; put it in quotes: "{text}"'
     return said
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
 from rheobase.preprocess.clean import Cleaned, Order
@@ -68,7 +69,9 @@ def _channels(
     valid = np.zeros(len(signal), bool)
     for part in parts:
         valid[part] = True
-    if _is_envelope(signal, order):
+    envelope = _is_envelope(signal, order)
+    _check_rate(raw, order, envelope)
+    if envelope:
         made, lines = np.where(valid[:, None], signal, np.float32(0)), ()
         steps.append({"step": "no filter", "why": "the signal is an envelope already"})
     else:
@@ -191,6 +194,12 @@ def _centred(
     used = np.concatenate([signal[part] for part in parts])
     steps.append({"step": "subtract median", "acausal": True})
     return signal - np.median(used, axis=0)
+
+
+def _check_rate(raw: Raw, order: Order, envelope: bool) -> None:
+    if why := unlikely_rate("emg", order.rate, envelope=envelope):
+        given = "is its time_column in ms? " if raw.rate_hz else ""
+        raise ValueError(f"{order.name}: {why}; {given}Correct the sampling rate or the file")
 
 
 def _is_envelope(signal: np.ndarray, order: Order) -> bool:

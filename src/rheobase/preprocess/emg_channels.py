@@ -134,7 +134,7 @@ def _metrics(found: Channels) -> dict[str, np.ndarray]:
         "median_frequency_hz": frequencies[(np.cumsum(after, axis=0) >= power / 2).argmax(axis=0)],
         "line_before_db": ratios[0],
         "line_after_db": ratios[1],
-        "smr_db": _decibel(before[fast].sum(axis=0), before[slow].sum(axis=0)),
+        "smr_db": _muscle_over_motion(before, fast, slow),
         "equal_percent": 100 * (np.diff(original, axis=0) == 0).mean(axis=0),
         "missing_percent": 100 * found.missing,
         "clipped_percent": 100 * found.clipping,
@@ -142,6 +142,13 @@ def _metrics(found: Channels) -> dict[str, np.ndarray]:
         "kurtosis": _kurtosis(used),
     }
     return columns if found.rest is None else columns | _by_label(found, found.rest)
+
+
+def _muscle_over_motion(power: np.ndarray, fast: np.ndarray, slow: np.ndarray) -> np.ndarray:
+    """Return the power above over that below 20 Hz; NaN where the spectrum lacks one of them."""
+    if not (fast.any() and slow.any()):
+        return np.full(power.shape[1], np.nan)
+    return _decibel(power[fast].sum(axis=0), power[slow].sum(axis=0))
 
 
 def _by_label(found: Channels, rest: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
 from rheobase.preprocess.clean import Cleaned, Order
@@ -28,6 +29,9 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     Raises ``ValueError`` naming regions that are constant or not finite, recordings too short to
     filter, band edges above half the rate, and motion that is not in millimetres and radians.
     """
+    if order.time_unit == "s" and (why := unlikely_rate("fmri", order.rate)):
+        given = "is its time_column in ms? " if raw.rate_hz else ""
+        raise ValueError(f"{order.name}: {why}; {given}Correct the sampling rate or the file")
     cut = int(order.options["n_dummy"])
     times = {key: values[cut:] for key, values in raw.times.items()}
     signal = np.asarray(raw.signal[cut:], np.float64)

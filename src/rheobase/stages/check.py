@@ -4,52 +4,77 @@ named in it.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from rheobase.config import Config, ConfigError, parse, read
-from rheobase.config.schema import line
+from rheobase.config import Config, ConfigError, read
+from rheobase.config.parse import survey
+from rheobase.config.schema import in_order, line
 from rheobase.models.base import FAMILIES, build, family
 from rheobase.stages import plan
 
+NAMED = 3
 
-def checked(path: Path) -> Config:
+
+def checked(path: Path, *, every_file: bool = False) -> Config:
     """Return a config after every check, those of the model families included.
 
-    Raises ``ConfigError`` listing every problem with file and line.
+    Some missing files of a dataset are an error with ``every_file``, else a warning: a run does
+    what it can. Raises ``ConfigError`` listing every problem with file and line.
     """
-    config = parse(read(path), [path])
-    plan.check_families(config, [path])
-    problems = []
+    config, problems = survey(read(path), [path])
+    problems += [*_families(config, path), *_generators(config, path)]
+    for some, problem in _missing_files(config, path):
+        if some and not every_file:
+            print(f"rheobase: warning: {problem}", file=sys.stderr)
+        else:
+            problems.append(problem)
+    if problems:
+        raise ConfigError(in_order(problems))
+    return config
+
+
+def _families(config: Config, path: Path) -> Iterator[str]:
+    try:
+        plan.check_families(config, [path])
+    except ConfigError as error:
+        yield from error.problems
     for model in config.models.values():
+        if model.family not in FAMILIES:
+            continue
         try:
             built = build(model.family, preset=model.preset, params=model.params)
         except (ValueError, TypeError) as error:
-            problems.append(line(["models", model.name], str(error), [path]))
+            yield line(["models", model.name], str(error), [path])
             continue
         for dataset in config.datasets.values():
             if model.name in dataset.models and dataset.modality not in built.modalities:
                 text = (
                     f"{model.name!r} ({model.family}) does not take {dataset.modality} recordings"
                 )
-                problems.append(line(["datasets", dataset.name, "models"], text, [path]))
-    problems += [*_missing_files(config, path), *_generators(config, path)]
-    if problems:
-        raise ConfigError(problems)
-    return config
+                yield line(["datasets", dataset.name, "models"], text, [path])
 
 
-def _missing_files(config: Config, path: Path) -> list[str]:
-    problems = []
+def _missing_files(config: Config, path: Path) -> Iterator[tuple[bool, str]]:
+    """Yield whether only some files of a dataset are missing, and the sentence."""
     for dataset in config.datasets.values():
         if dataset.source["kind"] != "path":
             continue
-        missing = [
-            file for file in plan.source_files(config, dataset).values() if not file.exists()
-        ]
-        if missing and len(missing) == len(dataset.recordings):
-            text = f"none of the {len(missing)} files exists; the first is {missing[0]}"
-            problems.append(line(["datasets", dataset.name, "source", "path"], text, [path]))
-    return problems
+        try:
+            files = plan.source_files(config, dataset).values()
+        except ValueError:  # a wrong placeholder, which is among the problems already
+            continue
+        missing = [str(file) for file in files if not file.exists()]
+        if missing:
+            some = len(missing) < len(dataset.recordings)
+            text = f"{len(missing)} of the {len(dataset.recordings)} files do not exist"
+            if not some:
+                text = f"none of the {len(missing)} files exists"
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            text += f" ({', '.join(missing[:NAMED])}{more}); put them there, correct path"
+            keys = ["datasets", dataset.name, "source", "path"]
+            yield some, line(keys, f"{text} or name them under exclude", [path])
 
 
 def _generators(config: Config, path: Path) -> list[str]:
@@ -69,7 +94,7 @@ def _generators(config: Config, path: Path) -> list[str]:
 
 def check(path: Path) -> str:
     """Return one line on a config that is right; raises ``ConfigError`` otherwise."""
-    config = checked(path)
+    config = checked(path, every_file=True)
     recordings = sum(len(dataset.recordings) for dataset in config.datasets.values())
     fits = sum(
         1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import inspect
 import json
 import logging
 import resource
@@ -19,22 +20,24 @@ import numpy as np
 from rheobase import layout
 from rheobase.config import Dataset, ModelEntry
 from rheobase.device import choose
-from rheobase.models.base import FAMILIES, Drawing, Fitted, build
+from rheobase.models.base import FAMILIES, Drawing, Fitted, Score, build, family
 from rheobase.recording import Recording
 from rheobase.stages.cut import load_parts
 from rheobase.stages.prepare import load_spec
-from rheobase.storage import atomic, read_dataset, read_json, write_dataset, write_json, write_text
+from rheobase.storage import (
+    CorruptFile,
+    atomic,
+    file_sha256,
+    read_dataset,
+    read_json,
+    write_dataset,
+    write_json,
+    write_text,
+)
 
 VERSIONS = (
-    "rheobase",
-    "numpy",
-    "scipy",
-    "xarray",
-    "scikit-learn",
-    "torch",
-    "nilearn",
-    "mne",
-    "snakemake",
+    *("rheobase", "numpy", "scipy", "xarray", "scikit-learn", "torch"),
+    *("nilearn", "mne", "snakemake"),
 )
 HISTORY = "history"
 log = logging.getLogger(__name__)
@@ -103,8 +106,6 @@ def load(job: Job, side: str) -> list[Recording]:
 
 
 def _family_view(entry: ModelEntry, modality: str) -> str:
-    from rheobase.models.base import family
-
     return family(entry.family).views.get(modality, "signal")
 
 
@@ -118,9 +119,10 @@ def fit(job: Job, *, device: str) -> None:
     _seed_everything(job.seed)
     start, cpu = time.perf_counter(), time.process_time()
     if hasattr(model, "resume"):
-        checkpoint = job.folder / "checkpoint.safetensors"
+        checkpoint = _checkpoint(job, model, chosen)
         fitted = model.fit(train, seed=job.seed, device=chosen, checkpoint=checkpoint)
         checkpoint.unlink(missing_ok=True)
+        checkpoint.with_suffix(".json").unlink(missing_ok=True)
     else:
         fitted = model.fit(train, seed=job.seed, device=chosen)
     cost = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
@@ -129,6 +131,50 @@ def fit(job: Job, *, device: str) -> None:
     with atomic(job.folder / "weights.safetensors") as temporary:
         save_file({k: np.ascontiguousarray(v) for k, v in fitted.weights.items()}, temporary)
     write_json(_run(job, model, chosen, fitted, cost), job.folder / "run.json")
+
+
+def _checkpoint(job: Job, model: Any, device: str) -> Path:
+    """Return where a fit may leave its state; the state of a fit of anything else is deleted."""
+    checkpoint = job.folder / "checkpoint.safetensors"
+    belongs = checkpoint.with_suffix(".json")
+    rests_on = _rests_on(job, model, device)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        same = belongs.is_file() and read_json(belongs) == rests_on
+    except CorruptFile:
+        same = False
+    if not same:
+        checkpoint.unlink(missing_ok=True)
+        write_json(rests_on, belongs)
+    return checkpoint
+
+
+def _rests_on(job: Job, model: Any, device: str) -> dict[str, str]:
+    """Return a hash of each thing that a fit depends on."""
+    content = read_json(layout.splits_path(job.dataset.name))
+    fold = content["folds"][job.fold]
+    used = sorted({part["recording"] for part in fold["train"]})
+    chain = [layout.fit_dir(job.dataset.name, entry.name, job.fold, s) for entry, s in job.upstream]
+    families = {job.model.family, *(entry.family for entry, _ in job.upstream)}
+    things = {
+        "model": [job.model.family, job.model.view, asdict(model), job.seed, device],
+        "dataset": {key: value for key, value in job.dataset.raw.items() if key != "models"},
+        "training part": [content["units"], fold["train"]],
+        "recordings": [content["recordings"][name] for name in used],
+        "upstream": [file_sha256(f / n) for f in chain for n in ("arrays.nc", "run.json")],
+        "code": [file_sha256(path) for name in sorted(families) for path in _sources(name)],
+        "versions": versions(),
+    }
+    return {
+        name: hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
+        for name, thing in things.items()
+    }
+
+
+def _sources(name: str) -> list[Path]:
+    """Return the files of a family's code."""
+    path = Path(inspect.getfile(family(name)))
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
 
 
 def _seed_everything(seed: int) -> None:
@@ -184,8 +230,6 @@ def load_fitted(folder: Path) -> Fitted:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from rheobase.storage import CorruptFile
-
     stored = read_dataset(folder / "arrays.nc")
     history = {n: v for n, v in stored.data_vars.items() if str(n).startswith(f"{HISTORY}/")}
     weights = folder / "weights.safetensors"
@@ -210,14 +254,28 @@ def evaluate(job: Job) -> None:
     for score in model.evaluate(fitted, test):
         if not score.rivals:
             raise ValueError(f"{job.model.family}: the score {score.name} has no rival beside it")
-        numbers = [score.value, *score.rivals.values()]
-        if not all(np.isfinite(n) for n in numbers):
-            raise ValueError(f"{job.folder}: the score {score.name} is not finite: {numbers}")
-        scores.append({**asdict(score), "fold": job.fold, "seed": job.seed})
+        scores.append({**_defined(score), "fold": job.fold, "seed": job.seed})
     for name, drawing in model.figures(fitted, test).items():
         _save_drawing(drawing, job.folder / "figures" / name)
     content = {"dataset": job.dataset.name, "model": job.model.name, "family": job.model.family}
     write_json({**content, "scores": scores}, job.folder / "metrics.json")
+
+
+def _defined(score: Score) -> dict[str, Any]:
+    """Return a score as plain values, None where a number is undefined."""
+    row = asdict(score)
+    for key in ("value", "chance", "p_value"):
+        row[key] = _finite(row[key])
+    row["rivals"] = {name: _finite(value) for name, value in score.rivals.items()}
+    lacking = [name for name, value in row["rivals"].items() if value is None]
+    lacking += ["value"] * (row["value"] is None)
+    if lacking and not score.note:
+        row["note"] = f"undefined in some fits: {', '.join(lacking)}"
+    return row
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else number
 
 
 def _save_drawing(drawing: Drawing, stem: Path) -> None:

@@ -5,6 +5,7 @@ A new family adds one case: tiny parameters, and recordings on which it must bea
 
 import ast
 import dataclasses
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from rheobase import layout, splits
+from rheobase.config import ModelEntry
 from rheobase.models import base
 from rheobase.recording import Recording
-from rheobase.storage import read_dataset, write_dataset
+from rheobase.stages import cut, learn
+from rheobase.stages.prepare import load_spec
+from rheobase.storage import read_dataset, read_json, write_dataset, write_json
+
+HUGE = 2.0**20
 
 
 class Case(NamedTuple):
@@ -133,13 +140,66 @@ def test_every_figure_has_words_and_is_drawn(fitted):
         drawing.figure.canvas.draw()
 
 
-def test_test_part_plays_no_part_in_the_fit(case, rng):
+@pytest.mark.parametrize("by", ["subject", "time"])
+def test_huge_values_in_the_test_part_leave_the_fit_alone(case, rng, by, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     name, one = case
-    recordings = one.make(rng)
-    model = base.build(name, params=one.params)
-    alone = model.fit(recordings[:4], seed=0, device="cpu").arrays
-    model.evaluate(model.fit(recordings[:4], seed=0, device="cpu"), recordings[4:])
-    xr.testing.assert_identical(alone, model.fit(recordings[:4], seed=0, device="cpu").arrays)
+    job = prepared(one.make(rng), by, name, one.params)
+    before = fitted_arrays(job)
+    plant_in_test_part(job)
+    assert max(float(np.abs(r.signal).max()) for r in learn.load(job, "test")) == HUGE
+    assert max(float(np.abs(r.signal).max()) for r in learn.load(job, "train")) < HUGE
+    xr.testing.assert_identical(before, fitted_arrays(job))
+
+
+@pytest.mark.parametrize("by", ["subject", "time"])
+def test_huge_values_in_the_test_part_leave_a_chain_alone(case, rng, by, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, one = case
+    below = prepared(one.make(rng), by, "linear", CASES["linear"].params)
+    above = ModelEntry("above", name, params=one.params, on="model")
+    job = dataclasses.replace(below, model=above, upstream=((below.model, below.seed),))
+    before = [fitted_arrays(step) for step in (below, job)]
+    plant_in_test_part(job)
+    for arrays, step in zip(before, (below, job), strict=True):
+        xr.testing.assert_identical(arrays, fitted_arrays(step))
+
+
+def prepared(recordings, by, family, params):
+    """Save recordings as a preprocessed dataset with its folds; return the job of one fit."""
+    first = recordings[0]
+    raw = {
+        "modality": first.modality,
+        "source": {"kind": "path", "path": "{subject}.npy"},
+        "entities": {"subject": [r.subject for r in recordings]},
+        "reader": {"format": "npy", "orientation": "time_first"},
+        "sampling_rate_hz": first.rate,
+        "time_unit": first.time_unit,
+        "preprocess": {},
+        "split": {"by": by, "folds": 3, "gap_s": 10 / first.rate},
+        "models": ["model"],
+    }
+    spec = json.dumps({"name": "d", "dataset": raw, "data_dir": ".", "download_dir": "."})
+    for r in recordings:
+        r.save(layout.recording_path("d", r.name))
+        write_json({"units": [{"name": n} for n in r.unit_names]}, layout.qc_path("d", r.name))
+    cut.split(spec)
+    return learn.Job(load_spec(spec)[0], ModelEntry("model", family, params=params), (), 1, 0)
+
+
+def plant_in_test_part(job):
+    for part in splits.parts(read_json(layout.splits_path("d")), job.fold, "test"):
+        path = layout.recording_path("d", part.recording)
+        recording = Recording.load(path)
+        signal = recording.signal.copy()
+        signal[part.start : part.stop] = HUGE
+        planted = recording.data.assign(signal=(recording.data["signal"].dims, signal))
+        Recording(planted).save(path)
+
+
+def fitted_arrays(job):
+    learn.fit(job, device="cpu")
+    return read_dataset(job.folder / "arrays.nc")
 
 
 def test_unknown_parameter_and_preset_are_named(case):

@@ -15,6 +15,7 @@ import rheobase
 from rheobase import config as settings
 from rheobase import models
 from rheobase.cli import _parser, parse
+from rheobase.io.synthetic import generate
 from rheobase.models import base
 from rheobase.recording import Recording
 from rheobase.stages.check import checked
@@ -122,7 +123,12 @@ def test_every_config_fragment_is_right(page, modality, text, tmp_path, monkeypa
         Path("c.yaml").write_text(text)
         checked(Path("c.yaml"))
     parsed = settings.parse(content)
-    assert all(dataset.recordings for dataset in parsed.datasets.values())
+    for dataset in parsed.datasets.values():
+        assert dataset.recordings
+        if dataset.source["kind"] == "synthetic":
+            entries = dataset.recordings
+            made, _ = generate(dataset.source, index=0, entry=entries[0], total=len(entries))
+            assert np.isfinite(made["signal"]).all()
 
 
 def whole(modality, fragment):

@@ -100,3 +100,13 @@ def test_rule_commands_say_what_they_need(command):
     done = rheobase(command)
     assert done.returncode == 2
     assert "--model" in done.stderr
+
+
+def test_defect_names_its_place_and_no_option_that_is_not_there(monkeypatch, capsys):
+    from rheobase.stages import check
+
+    monkeypatch.setattr(check, "table", lambda: {}["x"])
+    assert main(["models"]) == 1
+    said = capsys.readouterr().err
+    assert "--log" not in said
+    assert "test_cli.py:" in said

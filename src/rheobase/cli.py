@@ -60,8 +60,10 @@ def _fail(error: Exception, log: Path | None) -> int:
     for text in said.splitlines():
         print(f"rheobase: {text}", file=sys.stderr)
     if not isinstance(error, ValueError | OSError) and log is None:
+        last = traceback.extract_tb(error.__traceback__)[-1]
         print(
-            "rheobase: this is a defect of ours; run again with --log FILE for the traceback",
+            "rheobase: this is a defect of ours; please report it with the command and this "
+            f"place: {last.filename}:{last.lineno}",
             file=sys.stderr,
         )
     return 2 if isinstance(error, ConfigError) else 1

@@ -17,6 +17,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 USUAL_SECONDS = 4.0
 QUIET = {"all", "default"}
+STAGES = ("fetch", "preprocess", "split", "fit", "evaluate", "aggregate")
+ORDER = {name: n for n, name in enumerate((*STAGES, "provenance", "report", "index"))}
 SAID_ALREADY = ("RuleException", "Exiting because a job", "WorkflowError:\nAt least one job")
 
 
@@ -28,6 +30,7 @@ class LogHandler(LogHandlerBase):
         self.left: dict[str, int] = {}
         self.spent: dict[str, list[float]] = {}
         self.total = self.done = 0
+        self.planned = False
         self.cores = 1
         self.failed: set[int] = set()
 
@@ -49,12 +52,19 @@ class LogHandler(LogHandlerBase):
             _say("everything is up to date; nothing was run")
 
     def _plan(self, record: LogRecord) -> None:
+        """Say how many jobs there are; a dry run plans twice and is told each rule, once."""
+        if self.planned:
+            return
+        self.planned = True
         counts = dict(getattr(record, "stats", None) or {})
         counts.pop("total", None)
         self.left = {rule: n for rule, n in counts.items() if rule not in QUIET}
         self.total = sum(self.left.values())
         if self.total:
-            _say(f"{self.total} jobs to do")
+            _say(f"{self.total} job{'s' if self.total > 1 else ''} to do")
+        if self.common_settings.dryrun:
+            for kind, number in _by_kind(self.left).items():
+                _say(f"  {kind:<12} {number}")
 
     def _start(self, record: LogRecord) -> None:
         rule = str(getattr(record, "rule_name", ""))
@@ -123,6 +133,14 @@ class LogHandler(LogHandlerBase):
 
 def _kind(rule: str) -> str:
     return rule.partition("_")[0]
+
+
+def _by_kind(counts: dict[str, int]) -> dict[str, int]:
+    """Return the jobs of each stage in the order in which they run."""
+    found: dict[str, int] = {}
+    for rule, number in counts.items():
+        found[_kind(rule)] = found.get(_kind(rule), 0) + number
+    return dict(sorted(found.items(), key=lambda item: (ORDER.get(item[0], len(ORDER)), item[0])))
 
 
 def _describe(rule: str, wildcards: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Every stage on tiny files: one sentence for what is wrong, nothing half-written."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from rheobase import config as settings
 from rheobase import layout
 from rheobase.recording import Recording
-from rheobase.stages import cut, plan, prepare
+from rheobase.stages import cut, plan, prepare, provenance
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +224,42 @@ def test_spec_of_a_stage_says_what_the_config_says(stage):
         assert told.preprocess["standardise"] == "zscore"
     if stage in ("split", "fit"):
         assert (told.split, told.n_folds) == (whole.split, whole.n_folds)
+
+
+def test_rule_graph_puts_a_model_after_the_one_it_runs_on():
+    dataset = config().datasets["rest"]
+    told = {"models": {"b": {"on": "a", "seeds": [0]}, "a": {"on": None, "seeds": [0, 1]}}}
+    graph = provenance.rule_graph(dataset, told)
+    assert graph["before"] == ["fetch", "preprocess", "split"]
+    assert graph["models"] == [
+        {"name": "a", "on": None, "fits": 4},
+        {"name": "b", "on": "a", "fits": 2},
+    ]
+
+
+def test_cost_of_a_rule_is_the_sum_of_its_jobs():
+    row = {"seconds": 2.0, "cpu_seconds": None, "max_rss_mb": 10.0}
+    jobs = ("m/evaluate-0-0", "m/fit-0-0", "m/fit-1-0", "preprocess-0")
+    found = provenance.by_rule([{"job": job, **row} for job in jobs])
+    assert [one["rule"] for one in found] == ["preprocess", "fit", "evaluate"]
+    both = {"rule": "fit", "jobs": 2, "seconds": 4.0, "cpu_seconds": None, "max_rss_mb": 10.0}
+    assert found[1] == both
+
+
+def test_rule_graph_is_drawn_with_its_description():
+    from rheobase.report.page import environment
+
+    one = {"name": "a<b", "on": None, "fits": 4}
+    models = [one, {"name": "c", "on": "a<b", "fits": 1}]
+    graph = {"before": ["split"], "models": models, "each": ["fit"], "after": ["report"]}
+    template = environment().from_string(
+        '{% import "macros.html" as m %}{% include "sections/provenance.html" %}'
+    )
+    report = {"provenance": {"rule_graph": graph}}
+    drawn = template.render(report=report, facts={})
+    svg = drawn[drawn.index("<svg") : drawn.index("</svg>") + 6]
+    root = ElementTree.fromstring(svg)
+    assert root.attrib["role"] == "img"
+    assert "c has 1 fit and runs on the fits of a<b." in "".join(root.itertext())
+    assert len(root.findall("path")) == 2 + 2 + 1
+    assert len(root.findall("rect")) == 1 + 2 + 1

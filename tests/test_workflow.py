@@ -214,7 +214,7 @@ def planned(folder):
     for name, count in re.findall(r"^(\w+) +(\d+)$", table[1] if table else "", re.M):
         rule = name.partition("_")[0]
         found[rule] = found.get(rule, 0) + int(count)
-    found.pop("all", None)
+    found.pop("default", None)
     return found
 
 
@@ -258,6 +258,35 @@ def test_changed_preprocessing_fetches_nothing_again_and_cleans_again(copied):
     config["datasets"]["rest"]["preprocess"] = {"detrend": "none"}
     change(copied / "c.yaml", **config)
     assert planned(copied)["preprocess"] == 1
+
+
+def test_dry_run_lists_the_rules_with_their_counts_once(copied):
+    shutil.rmtree(copied / "results" / "rest" / "models")
+    done = run(copied, "c.yaml", "-n")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "8 jobs to do",
+        "  fit          2",
+        "  evaluate     2",
+        "  aggregate    1",
+        "  provenance   1",
+        "  report       1",
+        "  index        1",
+    ]
+
+
+def test_provenance_says_what_was_typed_and_what_was_used(finished):
+    told = json.loads((finished / "results/rest/provenance.json").read_text())
+    assert told["command"].endswith("c.yaml --cores 2")
+    assert told["command"].startswith("rheobase run ")
+    assert told["device"] == "auto"
+    assert told["device_used"] == {"cpu": ["baseline"]}
+    by_rule = {row["rule"]: row for row in told["cost_by_rule"]}
+    assert list(by_rule) == ["preprocess", "split", "fit", "evaluate", "aggregate"]
+    assert by_rule["fit"]["jobs"] == 2
+    page = (finished / "results/rest/report.html").read_text()
+    assert "Rules of the workflow for this dataset" in page
+    assert "Device used" in page
 
 
 def test_verify_finds_nothing_wrong_with_a_good_run(finished):
@@ -317,6 +346,7 @@ def test_reproduce_agrees_with_itself(finished):
     )
     assert done.returncode == 0, done.stderr
     assert "0 differ" in done.stdout
+    assert "0 within 0.001" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ SHOWN_PROVENANCE = {
     "versions",
     "inputs",
     "cost",
+    "cost_by_rule",
+    "rule_graph",
     "config_text",
     "git_commit",
     "git_dirty",

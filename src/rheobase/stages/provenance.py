@@ -6,8 +6,9 @@ import csv
 import json
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from rheobase.stages.prepare import load_spec
 from rheobase.storage import file_sha256, read_json, write_json
 
 COMMAND = "RHEOBASE_COMMAND"
+RULES = (
+    *("fetch", "preprocess", "split"),
+    *("fit", "evaluate", "aggregate"),
+    *("provenance", "report", "index"),
+)
 
 
 def write(spec: str, models: str) -> None:
@@ -33,10 +39,13 @@ def write(spec: str, models: str) -> None:
         "platform": platform.platform(),
         "host": platform.node(),
         "device": told["device"],
+        "device_used": devices(dataset, told),
+        "rule_graph": rule_graph(dataset, told),
         "seeds": {name: entry["seeds"] for name, entry in told["models"].items()},
         "inputs": input_checksums(dataset),
         "outputs": {str(p): file_sha256(p) for p in outputs(dataset, told)},
-        "cost": costs(dataset.name),
+        "cost": (cost := costs(dataset.name)),
+        "cost_by_rule": by_rule(cost),
     }
     write_json(content, layout.dataset_dir(dataset.name) / "provenance.json")
 
@@ -109,14 +118,12 @@ def outputs(dataset: Dataset, told: dict[str, Any]) -> Iterator[Path]:
     yield layout.splits_path(dataset.name)
     for model, entry in told["models"].items():
         yield layout.model_dir(dataset.name, model) / "metrics.json"
-        for fold in range(dataset.n_folds):
-            for seed in entry["seeds"]:
-                folder = layout.fit_dir(dataset.name, model, fold, seed)
-                yield from sorted(
-                    p
-                    for p in folder.rglob("*")
-                    if p.is_file() and not p.name.startswith((".", "checkpoint"))
-                )
+        for folder in _fit_folders(dataset, model, entry):
+            yield from sorted(
+                p
+                for p in folder.rglob("*")
+                if p.is_file() and not p.name.startswith((".", "checkpoint"))
+            )
 
 
 def costs(dataset: str) -> list[dict[str, Any]]:
@@ -136,6 +143,69 @@ def costs(dataset: str) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def by_rule(cost: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the jobs of each rule together: times added up, and the largest memory of one job."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in cost:
+        found.setdefault(re.split(r"[-_]", Path(row["job"]).name)[0], []).append(row)
+    order = {rule: number for number, rule in enumerate(RULES)}
+    return [
+        {
+            "rule": rule,
+            "jobs": len(rows),
+            "seconds": _together(sum, rows, "seconds"),
+            "cpu_seconds": _together(sum, rows, "cpu_seconds"),
+            "max_rss_mb": _together(max, rows, "max_rss_mb"),
+        }
+        for rule, rows in sorted(found.items(), key=lambda item: order.get(item[0], len(order)))
+    ]
+
+
+def _together(
+    how: Callable[[list[float]], float], rows: Iterable[Mapping[str, Any]], key: str
+) -> float | None:
+    """Return the sum or the largest of what was measured, None where nothing was."""
+    known = [row[key] for row in rows if row[key] is not None]
+    return how(known) if known else None
+
+
+def devices(dataset: Dataset, told: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return which models were fitted on which device, as their fits wrote it down."""
+    found: dict[str, set[str]] = {}
+    for model, entry in told["models"].items():
+        for folder in _fit_folders(dataset, model, entry):
+            if (folder / "run.json").is_file():
+                found.setdefault(read_json(folder / "run.json")["device"], set()).add(model)
+    return {device: sorted(models) for device, models in sorted(found.items())}
+
+
+def _fit_folders(dataset: Dataset, model: str, entry: Mapping[str, Any]) -> Iterator[Path]:
+    for fold in range(dataset.n_folds):
+        for seed in entry["seeds"]:
+            yield layout.fit_dir(dataset.name, model, fold, seed)
+
+
+def rule_graph(dataset: Dataset, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules before and after the models, and each model with what it runs on.
+
+    A model comes after the one that it runs on.
+    """
+    waiting = {name: entry.get("on") for name, entry in told["models"].items()}
+    models: list[dict[str, Any]] = []
+    while waiting:
+        ready = [name for name, on in waiting.items() if on not in waiting]
+        for name in ready or list(waiting):
+            fits = dataset.n_folds * len(told["models"][name]["seeds"])
+            models.append({"name": name, "on": waiting.pop(name), "fits": fits})
+    fetched = dataset.source["kind"] != "path"
+    return {
+        "before": list(RULES[:3] if fetched else RULES[1:3]),
+        "models": models,
+        "each": list(RULES[3:6]),
+        "after": list(RULES[6:]),
+    }
 
 
 def _number(text: str) -> float | None:

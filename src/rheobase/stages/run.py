@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from rheobase.stages.check import checked
 LEAST_FREE_GB = 1.0
 ELSEWHERE = {"--executor", "-e", "--profile", "--workflow-profile"}
 """Options that send jobs to other machines: this one's cores say nothing then."""
+COMMAND = "RHEOBASE_COMMAND"
+"""Where the provenance finds what the user typed."""
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 
@@ -46,6 +49,7 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        COMMAND: shlex.join(["rheobase", *sys.argv[1:]]),
     }
     with _alone() as lock:
         _unlock_if_stale()

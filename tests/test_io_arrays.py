@@ -104,7 +104,9 @@ def test_arrays_that_are_no_signal_are_refused(tmp_path, content, words):
 
 def test_pickled_npy_is_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.asarray([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"a\.npy is not a readable npy file.*allow_pickle=False"):
+    with pytest.raises(
+        ValueError, match=r"a\.npy is not a readable npy file.*without running code"
+    ):
         load(tmp_path / "a.npy", orientation="time_first")
 
 
@@ -148,3 +150,18 @@ def test_more_regions_than_volumes_pass_with_their_table(shared_data):
     same = raw.unit_labels["network"][:, None] == raw.unit_labels["network"][None]
     apart = ~np.eye(419, dtype=bool)
     assert correlation[same & apart].mean() > correlation[~same].mean() + 0.1
+
+
+def test_text_named_npy_gives_no_advice_to_run_its_code(tmp_path):
+    (tmp_path / "a.npy").write_text("1 2 3\n4 5 6\n")
+    with pytest.raises(ValueError, match="holds no array that can be read without") as caught:
+        load(tmp_path / "a.npy", orientation="time_first")
+    assert "pickle" not in str(caught.value)
+
+
+def test_numbers_too_large_for_float32_are_not_called_nan(tmp_path, traces):
+    traces[3, 1] = -1e300
+    with pytest.raises(ValueError, match=r"the array reaches 1e\+300, too large for float32"):
+        load(save(tmp_path / "a.npy", traces), orientation="time_first")
+    traces[3, 1] = np.nan
+    load(save(tmp_path / "a.npy", traces), orientation="time_first")

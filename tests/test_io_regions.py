@@ -224,3 +224,9 @@ def test_run_without_a_place_in_space_takes_no_atlas(tmp_path, values, atlas):
     nibabel.Nifti1Image(values, None).to_filename(tmp_path / "r.nii")
     with pytest.raises(ValueError, match="header has neither sform nor qform"):
         load(tmp_path / "r.nii", {"image": str(atlas)})
+
+
+def test_regions_without_a_number_are_said_to_hold_nan(tmp_path, values, atlas):
+    values[1:3] = np.nan
+    with pytest.raises(ValueError, match="2 of 6 regions .* hold NaN, are constant or"):
+        load(save(tmp_path / "bad.nii", values), {"image": str(atlas)})

@@ -258,3 +258,17 @@ def test_units_file_with_an_uneven_line_is_refused(write):
     units = write("name\tx\nV1\t1.5\nM1\n", "units.tsv")
     with pytest.raises(ValueError, match="units.tsv: line 3 has 1 cells"):
         load(write("1,2\n3,4\n"), {"units_file": units}, header=False, units_file="x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a;b;c\n1,5;2,5;3\n1;2;3\n", "a;b\n1.5;2\n1;2\n", "1,5;2\n1,5;2,5\n"],
+)
+def test_a_table_with_semicolons_is_to_be_exported_with_commas(write, text):
+    with pytest.raises(ValueError, match="';'.* export it with commas and decimal points"):
+        load(write(text), header=text.startswith("a"))
+
+
+def test_a_cell_too_large_for_float32_is_named(write):
+    with pytest.raises(ValueError, match=r"column 'b' reaches 1e\+40, too large for float32"):
+        load(write("a,b\n1,2\n3,1e40\n"))

@@ -48,7 +48,7 @@ def test_file_of_another_subject_is_refused(rng, tmp_path):
 def test_nan_names_the_region(rng):
     signal = rng.normal(size=(50, 3))
     signal[7, 1] = np.nan
-    with pytest.raises(ValueError, match=r"sub-01: roi b holds NaN"):
+    with pytest.raises(ValueError, match=r"sub-01: roi b holds NaN .* name sub-01 with the reason"):
         Recording.build(
             signal, name="sub-01", modality="fmri", sampling_rate_hz=1, unit_names=["a", "b", "c"]
         )

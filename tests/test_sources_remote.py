@@ -11,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
+from urllib3.exceptions import MaxRetryError
 
 from rheobase.config.entries import Entry, from_entities
-from rheobase.io.sources import fetch, physionet
+from rheobase.io.sources import fetch, physionet, transfer
 
 HERE = Path("data"), Path("downloads")
 
@@ -166,9 +168,22 @@ def test_without_a_network_the_message_says_where_to_put_the_file(monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     source = {"kind": "url", "url": f"http://127.0.0.1:{port}/x.npy", "sha256": "0" * 64}
-    with pytest.raises(ValueError, match="cannot be downloaded.*at downloads/x.npy by hand"):
+    with pytest.raises(ValueError, match="cannot be downloaded.*at downloads/x.npy by hand") as e:
         bring(source, entries(1))
+    assert "(connection refused)" in str(e.value)
     assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "name not known"),
+        (TimeoutError(), "timed out"),
+    ],
+)
+def test_a_failed_download_names_the_root_cause_only(cause, said):
+    wrapped = requests.ConnectionError(MaxRetryError(None, "/x", cause))  # pyright: ignore[reportArgumentType]
+    assert transfer._reason(wrapped) == said
 
 
 def test_a_file_put_there_by_hand_needs_no_network():

@@ -291,5 +291,6 @@ def _validate(data: xr.Dataset) -> None:
     if bad.any():
         raise ValueError(
             f"{name}: {dim} {', '.join(names[bad][:5].tolist())} holds NaN or infinite samples "
-            f"({int(bad.sum())} of {len(names)} {dim}s); repair or exclude them"
+            f"({int(bad.sum())} of {len(names)} {dim}s); mend the file, or name "
+            f"{name} with the reason under exclude"
         )

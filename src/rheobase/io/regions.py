@@ -52,7 +52,8 @@ def kept_regions(path: Path, counts: np.ndarray, names: list[str], atlas: str) -
     if len(lost) > MOST_LOST * len(names):
         raise ValueError(
             f"{path}: {len(lost)} of {len(names)} regions of {atlas} have no voxel that varies "
-            f"({listing(lost)}), above {MOST_LOST:.0%}; are image and atlas in the same space?"
+            f"({listing(lost)}), above {MOST_LOST:.0%}: they hold NaN, are constant or lie "
+            "outside; mend the image, or bring image and atlas into the same space"
         )
     return np.flatnonzero(counts)
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from rheobase.io.arrays import positions
 from rheobase.io.raw import Raw
-from rheobase.io.values import blocks, listing, parsed, reading, time_first
+from rheobase.io.values import blocks, check_range, listing, parsed, reading, time_first
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = ["", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "null", "NULL"]
 UNEVEN = 1.5
+COMMAS = "export it with commas and decimal points"
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,16 @@ def survey(path: Path, delimiter: str, *, header: bool) -> Table:
             raise ValueError(f"{path}: line {blank} is blank; remove it or write nan")
         if not rows:
             width, first = len(cells), [cell.strip() for cell in cells]
+            _check_delimiter(path, first, delimiter)
+        semicolons = any(";" in cell for cell in (*first, *cells))
         if len(cells) != width:
             raise ValueError(
                 f"{path}: line {number} has {len(cells)} cells, the first line has {width}; "
-                "the file is cut off or damaged"
+                + (
+                    "it is cut by ';': " + COMMAS
+                    if semicolons
+                    else "the file is cut off or damaged"
+                )
             )
         rows += 1
     if rows <= header:
@@ -106,6 +113,16 @@ def survey(path: Path, delimiter: str, *, header: bool) -> Table:
             "where the first line holds data"
         )
     return Table(path, delimiter, header, columns, nameless, rows - header)
+
+
+def _check_delimiter(path: Path, first: list[str], delimiter: str) -> None:
+    """Refuse a first line of one cell that another delimiter would cut."""
+    for other, remedy in ((";", COMMAS), ("\t", "is it a tsv?")):
+        if len(first) == 1 and other in first[0]:
+            raise ValueError(
+                f"{path}: the first line holds {other!r} and no {delimiter!r}, which cuts the "
+                f"cells; {remedy}"
+            )
 
 
 def _cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -206,7 +223,9 @@ def _numbers(table: Table, frame: pd.DataFrame, name: str) -> np.ndarray:
             f"{str(column.iloc[row])[:40]!r}, not a number; correct it or choose the columns with "
             "reader.columns"
         )
-    return column.to_numpy(dtype=np.float64)
+    values = column.to_numpy(dtype=np.float64)
+    check_range(values, table.path, f"column {name!r}")
+    return values
 
 
 def _number(cell: Any) -> bool:

@@ -21,6 +21,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         why = " ".join(str(error).split()) or type(error).__name__
+        if "pickle" in why.lower():  # NumPy advises to allow them, which would run code of the file
+            why = "it holds no array that can be read without running code"
         raise ValueError(
             f"{path} is not a readable {what} file ({why[:160]}); fetch or export it again"
         ) from error
@@ -52,7 +54,22 @@ def floats(values: Any, path: Path, what: str) -> np.ndarray:
         raise ValueError(f"{path}: {what} is empty, its shape is {values.shape}")
     target = np.float64 if values.dtype.itemsize > 8 else np.result_type(values.dtype, np.float32)
     values = values.astype(target, copy=False)
+    check_range(values, path, what)
     return values[:, None] if values.ndim == 1 else values
+
+
+def check_range(values: np.ndarray, path: Path, what: str) -> None:
+    """Raise ``ValueError`` for finite numbers that float32, in which signals are kept, lacks."""
+    if values.dtype.itemsize <= 4:
+        return
+    ends = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    largest = max(abs(float(end)) for end in ends)
+    limit = float(np.finfo(np.float32).max)
+    if limit < largest < float("inf"):
+        raise ValueError(
+            f"{path}: {what} reaches {largest:.3g}, too large for float32 "
+            f"({limit:.3g}); scale it or mend the file"
+        )
 
 
 def time_first(matrix: np.ndarray, orientation: str) -> np.ndarray:

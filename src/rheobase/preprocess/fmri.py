@@ -92,7 +92,7 @@ def _check(signal: np.ndarray, names: tuple[str, ...], runs: np.ndarray, order: 
             named = quality.listed([n for n, b in zip(names, bad, strict=True) if b])
             raise ValueError(
                 f"{order.name}: region {named} {what} ({int(bad.sum())} of {len(names)} regions); "
-                "leave it out or exclude the recording"
+                f"mend the file (or the atlas), or name {order.name} with the reason under exclude"
             )
     shortest = int(np.bincount(runs).min())
     seconds = len(signal) / order.rate

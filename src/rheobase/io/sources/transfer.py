@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 from rheobase.io.sources.keeping import check_sha256
@@ -49,7 +52,36 @@ def _check_length(response, path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
+    """Return why a download failed: the root cause alone."""
+    import requests
+
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
-    return " ".join(str(error).split()) or type(error).__name__
+    causes = list(_causes(error))
+    for kind, text in (
+        (ssl.SSLError, "its certificate is not accepted"),
+        (socket.gaierror, "name not known"),
+        (ConnectionRefusedError, "connection refused"),
+        (ConnectionResetError, "connection reset"),
+        ((TimeoutError, requests.Timeout), "timed out"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return text
+    system = [e.strerror for e in causes if isinstance(e, OSError) and e.strerror]
+    said = str(causes[-1]) if type(error).__module__.startswith("requests") else str(error)
+    return (system[-1] if system else " ".join(said.split())[:160]) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it was made of, the first cause last."""
+    seen: list[BaseException] = []
+    after: list[BaseException] = [error]
+    while after:
+        at = after.pop(0)
+        if any(at is known for known in seen):
+            continue
+        seen.append(at)
+        yield at
+        inner = [*at.args, getattr(at, "reason", None), at.__cause__, at.__context__]
+        after += [part for part in inner if isinstance(part, BaseException)]

@@ -207,6 +207,20 @@ def test_every_figure_says_how_to_read_it(rng, kind):
         assert len(drawing.data)
 
 
+@pytest.mark.parametrize(("count", "named"), [(8, True), (40, False)])
+def test_few_units_are_named_and_many_counted_in_whole_numbers(rng, count, named):
+    made = [recording(rng.normal(size=(300, count)), f"sub-{i}", "fmri", 0.5) for i in range(4)]
+    fitted = SHORT.fit(made[:3], seed=0)
+    figure = SHORT.figures(fitted, made[3:])["connectivity"].figure
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    written = [label.get_text() for label in axes.get_yticklabels()]
+    if named:
+        assert written == list(made[0].unit_names)
+    else:
+        assert all(float(tick).is_integer() for tick in axes.get_yticks())
+
+
 def test_units_that_differ_are_named_with_both_recordings(rng):
     train = people(rng, 2)
     odd = recording(rng.normal(size=(300, 7)), "sub-odd", "fmri", 0.5)
@@ -229,6 +243,19 @@ def test_a_recording_shorter_than_the_longest_horizon_is_named(rng):
     made = recording(rng.normal(size=(11, 2)), "sub-short")
     with pytest.raises(ValueError, match="sub-short: .* 11 samples; the longest horizon needs 12"):
         QUICK.fit([made], seed=0)
+
+
+def test_one_recording_that_is_too_short_is_left_out_and_named(rng):
+    made = people(rng, 3)
+    short = recording(rng.normal(size=(2, 8)), "sub-short", "fmri", 0.5)
+    fitted = SHORT.fit([*made, short], seed=0)
+    assert "sub-short: its longest unbroken stretch" in fitted.notices[0]
+    assert "sub-short" not in fitted.arrays["recording"].values
+    tested = SHORT.evaluate(
+        fitted, [made[0], recording(short.signal[:1], "sub-short", "fmri", 0.5)]
+    )
+    assert tested[0].value == SHORT.evaluate(fitted, made[:1])[0].value
+    assert "so it is left out" in tested[0].note
 
 
 def test_modalities_and_rates_are_not_mixed(rng):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rheobase.evaluate.statistics import Interval
 
 SPOKEN = {
@@ -53,8 +55,17 @@ def p_text(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def interval_text(interval: Interval | None) -> str:
-    """Return an interval as "0.02 to 0.10"."""
-    return (
-        "none" if interval is None else f"{score_text(interval.low)} to {score_text(interval.high)}"
-    )
+def within_bounds(interval: Interval, score: str) -> Interval:
+    """Return the interval cut at 0 and 1 where the score is an accuracy, else as it is."""
+    if not score.endswith("accuracy"):
+        return interval
+    low, high = (min(max(end, 0.0), 1.0) for end in (interval.low, interval.high))
+    return replace(interval, low=low, high=high)
+
+
+def interval_text(interval: Interval | None, score: str = "") -> str:
+    """Return an interval as "0.02 to 0.10", cut at the bounds of the named score."""
+    if interval is None:
+        return "none"
+    shown = within_bounds(interval, score)
+    return f"{score_text(shown.low)} to {score_text(shown.high)}"

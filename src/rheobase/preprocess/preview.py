@@ -44,7 +44,7 @@ def carpet(
     """Return up to 60 units x 200 times as tenths of a standard deviation, clipped to +-30.
 
     Times are means over bins, or root mean squares with ``power``. Units are ordered by ``groups``
-    (networks) where given and thinned evenly.
+    (networks) where given and thinned evenly; ``of`` is how many there are.
     """
     order = np.arange(len(names)) if groups is None else np.argsort(groups, kind="stable")
     chosen = order[_spread(len(order), CARPET_UNITS)]
@@ -52,6 +52,7 @@ def carpet(
     return {
         "time": _plain(bins / rate),
         "names": [names[i] for i in chosen],
+        "of": len(names),
         "before": _tenths(before[:, chosen], bins, power=power),
         "after": _tenths(after[:, chosen], bins, power=power),
     }

@@ -34,15 +34,18 @@ PROPER = {
 UNIT_WORD = {"fmri": "region", "calcium": "cell", "emg": "channel", "series": "channel"}
 
 
-def spectrum(name: str, preview: Mapping[str, Any], modality: str, time_unit: str) -> Figure | None:
-    """Draw the median power spectrum before and after cleaning."""
+def spectrum(
+    name: str, preview: Mapping[str, Any], modality: str, time_unit: str, units: str = "a.u."
+) -> Figure | None:
+    """Draw the median power spectrum before and after cleaning; ``units`` are the signal's."""
     unit = "Hz" if time_unit == "s" else "cycles per frame"
     data = preview.get("spectrum") or {}
     x, before, after = (list(data.get(key) or []) for key in ("frequency_hz", "before", "after"))
     if not x:
         return None
     canvas = Canvas(
-        Axis.over(x, f"frequency ({unit})", pad=0), Axis.over([*before, *after], "power", log=True)
+        Axis.over(x, f"frequency ({unit})", pad=0),
+        Axis.over([*before, *after], _density(units, time_unit), log=True),
     )
     drawn = canvas.frame() + canvas.line(x, before, "before") + canvas.line(x, after, "after")
     word = UNIT_WORD.get(modality, "unit")
@@ -65,9 +68,11 @@ def carpet(name: str, preview: Mapping[str, Any], modality: str, time_unit: str)
         return None
     time = data.get("time") or range(len(data["after"][0]))
     word = UNIT_WORD.get(modality, "unit")
+    shown, of = len(data["after"]), int(data.get("of") or len(data["after"]))
+    many = f"{shown} of {of} {word}s" if shown < of else f"{word}s"
     panels = [
         _carpet_panel(
-            f"{name}: {word}s over time, {when} cleaning", data[when], time, time_unit, when, word
+            f"{name}: {many} over time, {when} cleaning", data[when], time, time_unit, when, many
         )
         for when in ("before", "after")
         if data.get(when)
@@ -81,7 +86,8 @@ def carpet(name: str, preview: Mapping[str, Any], modality: str, time_unit: str)
     return Figure(
         "Carpet",
         Markup("").join(panels),
-        f"One row a {word}, time to the right; dark is low, light is high (3 SD each way). "
+        f"One row a {word}{f', {many}, evenly thinned' if shown < of else ''}; time to the right; "
+        "dark is low, light is high (3 SD each way). "
         f"Columns that are dark or light in all rows are events that hit every {word} at once, "
         "such as movement; they should be weaker after cleaning.",
         csv_address(["stage", word, *map(str, time)], rows),
@@ -96,7 +102,7 @@ def _carpet_panel(
     time: Sequence[float],
     time_unit: str,
     when: str,
-    word: str,
+    many: str,
 ) -> Markup:
     from PIL import Image
 
@@ -106,7 +112,7 @@ def _carpet_panel(
     height = 200
     canvas = Canvas(
         Axis(float(time[0]), float(time[-1]) or 1.0, f"time ({time_unit})"),
-        Axis(0, 1, f"{word}s, {when}"),
+        Axis(0, 1, f"{many}, {when}"),
         height,
     )
     inner_w, inner_h = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
@@ -120,8 +126,10 @@ def _carpet_panel(
     )
 
 
-def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | None:
-    """Draw a few units before and after cleaning, one panel each."""
+def traces(
+    name: str, preview: Mapping[str, Any], time_unit: str, units: str = "a.u."
+) -> Figure | None:
+    """Draw a few units before and after cleaning, one panel each, in the signal's units."""
     data = preview.get("traces") or {}
     time = data.get("time") or []
     if not time:
@@ -130,8 +138,8 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
     for i, unit in enumerate(data["names"]):
         before, after = data["before"][i], data["after"][i]
         x = Axis.over(time, f"time ({time_unit})", pad=0)
-        upper = Canvas(x, Axis.over(_finite(before), f"{str(unit)[:40]}, before"), 185)
-        lower = Canvas(x, Axis.over(_finite(after), f"{str(unit)[:40]}, after"), 185)
+        upper = Canvas(x, Axis.over(_finite(before), f"{str(unit)[:40]}, before ({units})"), 185)
+        lower = Canvas(x, Axis.over(_finite(after), f"{str(unit)[:40]}, after ({units})"), 185)
         panels.append(
             picture(
                 upper.frame() + upper.line(time, before, "plain-before"),
@@ -158,8 +166,17 @@ def traces(name: str, preview: Mapping[str, Any], time_unit: str) -> Figure | No
     )
 
 
-def series(name: str, preview: Mapping[str, Any], limits: Mapping[str, float]) -> Figure | None:
-    """Draw per-sample quality measures, such as framewise displacement, one panel each."""
+def series(
+    name: str,
+    preview: Mapping[str, Any],
+    limits: Mapping[str, float],
+    time_unit: str = "s",
+    duration: float | None = None,
+) -> Figure | None:
+    """Draw per-sample quality measures, such as framewise displacement, one panel each.
+
+    Time runs over ``duration``, or counts samples where that is not known.
+    """
     data = {key: values for key, values in (preview.get("series") or {}).items() if values}
     if not data:
         return None
@@ -167,8 +184,11 @@ def series(name: str, preview: Mapping[str, Any], limits: Mapping[str, float]) -
     for key, values in data.items():
         limit = limits.get(key)
         y = Axis.over([*_finite(values), *([limit] if limit is not None else [])], measure(key))
-        canvas = Canvas(Axis(0, max(len(values) - 1, 1), "sample"), y, 190)
-        drawn = canvas.frame() + canvas.line(range(len(values)), values, "after")
+        step = duration / len(values) if duration else 1
+        title = f"time ({time_unit})" if duration else "sample"
+        canvas = Canvas(Axis(0, step * max(len(values) - 1, 1), title), y, 190)
+        times = [step * i for i in range(len(values))]
+        drawn = canvas.frame() + canvas.line(times, values, "after")
         drawn += canvas.level(limit, "limit") if limit is not None else ""
         panels.append(picture(drawn, alt=f"{name}: {measure(key)} over samples", height=190))
     longest = max(len(values) for values in data.values())
@@ -218,6 +238,12 @@ def measure(key: str) -> str:
     text = words.replace("_", " ")
     text = " ".join(PROPER.get(part.lower(), part) for part in text.split(" "))
     return f"{text} ({UNITS[last.lower()]})" if words != key else text
+
+
+def _density(units: str, time_unit: str) -> str:
+    per = "Hz" if time_unit == "s" else "(cycles per frame)"
+    squared = f"({units})²" if set(units) & set("/ ") else f"{units}²"
+    return f"power ({squared}/{per})"
 
 
 def _finite(values: Sequence[float | None]) -> list[float]:

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statements import Statement
+from rheobase.evaluate.words import score_text
 from rheobase.report.embed import CSV_LIMIT, IMAGE_LIMIT, Budget, Figure, file_address
 from rheobase.report.inputs import ReportInput
 from rheobase.report.plots import Counter, dot_plot
@@ -39,6 +40,8 @@ class ModelView:
     scores: tuple[ScoreSummary, ...]
     plots: tuple[Figure, ...]
     drawings: tuple[Figure, ...]
+    drawn: str
+    """Which fit the drawings show, and how it compares with the others."""
     notices: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     errors: tuple[Mapping[str, Any], ...]
@@ -70,6 +73,7 @@ def models_section(
                 drawings=tuple(
                     _drawing(d, report.folder, budget) for d in report.drawings.get(name, [])
                 ),
+                drawn=_drawn(report.drawings.get(name, []), scores, report.scores.get(name, {})),
                 notices=tuple(
                     dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])
                 ),
@@ -79,6 +83,27 @@ def models_section(
             )
         )
     return tuple(views)
+
+
+def _drawn(
+    drawings: Sequence[Mapping[str, Any]],
+    scores: Sequence[ScoreSummary],
+    gathered: Mapping[str, Any],
+) -> str:
+    """Return which fold and seed is drawn, its first score, and the mean over folds."""
+    folder = Path(drawings[0].get("image_path") or "").parent.parent.name if drawings else ""
+    fit = re.fullmatch(r"fold-(\d+)_seed-(\d+)", folder)
+    if fit is None:
+        return "One fit is drawn, the first that has figures."
+    fold, seed = int(fit[1]), int(fit[2])
+    said = f"One fit is drawn: fold {fold}, seed {seed}."
+    if not scores:
+        return said
+    first = scores[0]
+    drawn = [s for s in gathered.get("scores", []) if (s["fold"], s["seed"]) == (fold, seed)]
+    value = next((s.get("value") for s in drawn if s["name"] == first.name), None)
+    mean = f"the mean over {len(first.folds)} folds is {score_text(first.mean)}"
+    return f"{said} Its {first.label} is {score_text(value)}; {mean}."
 
 
 def _notes(scores: Sequence[ScoreSummary]) -> tuple[tuple[str, str], ...]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from rheobase.evaluate.aggregate import ScoreSummary
-from rheobase.evaluate.words import interval_text, number
+from rheobase.evaluate.words import interval_text, number, within_bounds
 from rheobase.report.embed import Figure, csv_address, script_json
 from rheobase.report.interactive import Column, plotly_spec
 from rheobase.report.svg import Axis, Canvas, picture, text_at
 
 MAX_INTERACTIVE = 24
 MAX_RIVALS = 6
+COLUMN_WIDTH = 16
 
 
 @dataclass
@@ -27,12 +30,14 @@ class Counter:
 def dot_plot(score: ScoreSummary, counter: Counter) -> Figure:
     """Draw one score of a model and its rivals, a point a fold."""
     counter.drawn += 1
+    if score.interval:
+        score = replace(score, interval=within_bounds(score.interval, score.name))
     interactive = counter.drawn <= MAX_INTERACTIVE
     alt = _alt(score)
     rivals = score.comparisons[:MAX_RIVALS]
     name = re.sub(r"[^A-Za-z0-9]+", "-", f"{score.model}-{score.name}").strip("-").lower()
     if interactive:
-        spec = script_json(plotly_spec(score, _columns(score)))
+        spec = script_json(_wrapped(plotly_spec(score, _columns(score)), score))
         key = f"plot-{counter.drawn}"
         body = Markup(
             f'<div class="plot" id="{key}" role="img" aria-label="{escape(alt)}"></div>'
@@ -85,6 +90,19 @@ def _columns(score: ScoreSummary) -> list[Column]:
     ]
 
 
+def _wrapped(spec: dict[str, Any], score: ScoreSummary) -> dict[str, Any]:
+    """Return the plot with its column names whole, over as many lines as they need."""
+    lines = [lines_of(name) for name, _ in _columns(score)]
+    spec["layout"]["xaxis"]["ticktext"] = ["<br>".join(map(escape, name)) for name in lines]
+    spec["layout"]["margin"]["b"] = 28 + 16 * max(map(len, lines))
+    return spec
+
+
+def lines_of(name: str, width: int = COLUMN_WIDTH) -> list[str]:
+    """Return a name broken between words; a single longer word is broken within."""
+    return textwrap.wrap(name, width) or [""]
+
+
 def static(score: ScoreSummary, alt: str) -> Markup:
     """Draw the same plot as SVG, without interaction."""
     columns = _columns(score)
@@ -93,7 +111,11 @@ def static(score: ScoreSummary, alt: str) -> Markup:
     level = [score.chance.level] if score.chance else []
     y = Axis.over([*values, *ends, *level], score.label)
     canvas = Canvas(Axis(-0.5, len(columns) - 0.5, ""), y)
-    names = [text_at(canvas.at_x(i), 206, name[:14]) for i, (name, _) in enumerate(columns)]
+    names = [
+        text_at(canvas.at_x(i), 202 + 13 * n, line)
+        for i, (name, _) in enumerate(columns)
+        for n, line in enumerate(lines_of(name)[:2])
+    ]
     ticks = [text_at(44, canvas.at_y(v) + 4, f"{v:g}", anchor="end") for v in y.ticks(4)]
     drawn = [*names, *ticks, *(canvas.level(v, "limit") for v in level)]
     for i, fold in enumerate(score.folds):

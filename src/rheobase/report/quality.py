@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rheobase.preprocess.calcium import UNITS as CALCIUM_UNITS
 from rheobase.report import figures
 from rheobase.report.embed import Budget, Figure
 from rheobase.report.inputs import ReportInput
@@ -132,12 +133,27 @@ def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
     preview = report.qc[name]["preview"]
     frames = any(r.get("time_unit") == "frame" for r in report.recordings if r["name"] == name)
     time_unit = "frames" if frames else "s"
+    recording = next((r for r in report.recordings if r["name"] == name), {})
+    units = preview_units(recording, report)
+    duration = recording.get("duration")
     limit = (report.config.get("preprocess") or {}).get("fd_mm")
     limits = {"framewise_displacement_mm": float(limit)} if limit else {}
     drawn = (
         figures.carpet(name, preview, report.modality, time_unit),
-        figures.spectrum(name, preview, report.modality, time_unit),
-        figures.series(name, preview, limits),
-        figures.traces(name, preview, time_unit),
+        figures.spectrum(name, preview, report.modality, time_unit, units),
+        figures.series(name, preview, limits, time_unit, duration),
+        figures.traces(name, preview, time_unit, units),
     )
     return tuple(figure for figure in drawn if figure is not None)
+
+
+def preview_units(recording: Mapping[str, Any], report: ReportInput) -> str:
+    """Return the units of a preview, which is drawn before any z-scoring of the recording."""
+    units = str(recording.get("units") or "")
+    if any(step.get("step") == "z-score" for step in recording.get("steps") or []):
+        told = str(report.config.get("units") or "")
+        units = "uV" if report.modality == "emg" and told != "count" else told
+        if report.modality == "calcium":
+            kind = (report.config.get("preprocess") or {}).get("input", "raw")
+            units = CALCIUM_UNITS.get(kind, told)
+    return {"uV": "µV", "": "a.u."}.get(units, units)

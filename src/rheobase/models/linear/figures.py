@@ -12,6 +12,7 @@ from rheobase.models.base import Drawing, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from rheobase.models.linear.artefacts import Learnt
@@ -33,6 +34,8 @@ WORDS = {
     "training_mean": "training mean",
 }
 LONGEST_TRACE = 2000
+MOST_NAMED = 30
+"""Units that are still written out along an axis."""
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
@@ -99,7 +102,10 @@ def connectivity(learnt: Learnt, unit: str) -> Drawing:
     )  # fmt: skip
     bar = figure.colorbar(image, ax=axes, shrink=0.85)
     bar.set_label("shrunk correlation", fontsize=11)
-    _network_ticks(axes, networks[order] if len(networks) else networks, unit)
+    if len(networks):
+        _network_ticks(axes, networks[order])
+    else:
+        _unit_ticks(axes, names, unit)
     caption = (
         f"Correlation between {unit}s, the mean over training recordings, each shrunk towards "
         "independence by Ledoit and Wolf's rule. Orange: the two move together; purple: against "
@@ -115,12 +121,26 @@ def connectivity(learnt: Learnt, unit: str) -> Drawing:
     return Drawing(figure, "Static connectivity", caption, alt, data)
 
 
-def _network_ticks(axes: Axes, networks: np.ndarray, unit: str) -> None:
+def _unit_ticks(axes: Axes, names: np.ndarray, unit: str) -> None:
     axes.spines[:].set_visible(False)
-    if not len(networks):
-        axes.set_xlabel(unit, fontsize=11)
-        axes.set_ylabel(unit, fontsize=11)
+    axes.set_xlabel(unit, fontsize=11)
+    axes.set_ylabel(unit, fontsize=11)
+    if len(names) <= MOST_NAMED:
+        axes.set_xticks(range(len(names)), names.tolist(), fontsize=8, rotation=90)
+        axes.set_yticks(range(len(names)), names.tolist(), fontsize=8)
         return
+    _whole_ticks(axes.xaxis, axes.yaxis)
+
+
+def _whole_ticks(*along: Axis) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in along:
+        axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _network_ticks(axes: Axes, networks: np.ndarray) -> None:
+    axes.spines[:].set_visible(False)
     labels, start, count = np.unique(networks, return_index=True, return_counts=True)
     middle = start + (count - 1) / 2
     axes.set_yticks(middle, labels, fontsize=9)
@@ -181,6 +201,7 @@ def trace(decoder: Decoder, examples: Examples, label: str) -> Drawing:
         )
         axes.axhline(decoder.centre, color=COLOURS["training_mean"], linestyle="--", linewidth=1)
         axes.set_xlabel("labelled sample of the test part", fontsize=11)
+        _whole_ticks(axes.xaxis)
         axes.set_ylabel(label, fontsize=11)
         axes.legend(frameon=False, fontsize=10)
         reading = (

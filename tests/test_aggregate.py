@@ -67,6 +67,12 @@ def test_gather_keeps_the_order_of_scores_and_sorts_folds_and_seeds():
     assert gather(list(reversed(fits)))["scores"] == gathered
 
 
+def test_a_first_fold_without_the_headline_does_not_change_the_headline():
+    fits = [metrics([score(0, 0.1, name="skill")]),
+            metrics([score(1, 0.1, name="accuracy"), score(1, 0.2, name="skill")])]  # fmt: skip
+    assert gather(fits)["scores"][0]["name"] == "accuracy"
+
+
 def test_gather_refuses_the_same_fit_twice():
     with pytest.raises(ValueError, match="fold 0, seed 0 is there twice"):
         gather([metrics([score(0, 0.1)]), metrics([score(0, 0.2)])])

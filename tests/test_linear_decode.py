@@ -145,20 +145,50 @@ def test_labels_are_exchanged_between_whole_recordings_only(rng):
     assert values.mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_label_of_one_class_is_refused(rng):
+def test_a_label_of_one_class_leaves_the_decoder_out_and_says_so(rng):
     made = people(rng, 4, labels={"group": "a"}, label={"name": "group", "kind": "class"})
-    with pytest.raises(ValueError, match="sub-0: label 'group' has the one class 'a'"):
-        SHORT.fit(made, seed=0)
+    fitted = SHORT.fit(made, seed=0)
+    assert "sub-0: label 'group' has the one class 'a'" in fitted.notices[0]
+    assert SHORT.evaluate(fitted, made)[0].name == "forecast_r2_h1"
 
 
-def test_too_few_labelled_recordings_are_refused(rng):
-    made = [
+def grouped(rng, groups):
+    return [
         recording(r.signal, r.name, "fmri", 0.5, labels={"group": g},
                   label={"name": "group", "kind": "class"})
-        for r, g in zip(people(rng, 2), "ab", strict=True)
+        for r, g in zip(people(rng, len(groups)), groups, strict=True)
     ]  # fmt: skip
-    with pytest.raises(ValueError, match="2 labelled training recordings are too few"):
-        SHORT.fit(made, seed=0)
+
+
+def test_too_few_labelled_recordings_leave_the_decoder_out(rng):
+    fitted = SHORT.fit(grouped(rng, "ab"), seed=0)
+    assert "2 labelled training recordings are too few" in fitted.notices[0]
+    assert "decode_weights" not in fitted.arrays
+
+
+def test_a_test_part_without_labels_still_has_its_other_scores(rng):
+    made = grouped(rng, ["a", "b", "a", "b", "a", "b", ""])
+    fitted = SHORT.fit(made[:6], seed=0)
+    found = SHORT.evaluate(fitted, made[6:])
+    assert found[0].name == "forecast_r2_h1"
+    assert (
+        "the label is not decoded here: sub-6: no example carries a usable label" in found[0].note
+    )
+    assert "decoding" not in SHORT.figures(fitted, made[6:])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_acausal_steps_are_said_where_both_parts_share_a_recording(rng, same):
+    state = np.repeat(["a", "b"] * 10, 20)
+    made = [
+        recording(rng.normal(size=(400, 4)), f"sub-{i}", times={"state": state},
+                  label={"name": "state", "kind": "class"},
+                  steps=[{"step": "detrend", "acausal": True}])
+        for i in range(2)
+    ]  # fmt: skip
+    fitted = SHORT.fit([made[0].segment(0, 300)], seed=0)
+    note = SHORT.evaluate(fitted, [made[0 if same else 1].segment(300, None)])[0].note
+    assert ("so decoding may be flattered" in note) == same
 
 
 def test_a_class_unknown_to_the_training_part_is_said(rng):

@@ -88,7 +88,7 @@ class ScoreSummary:
 def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the metrics of a model from the metrics of its fits.
 
-    Scores keep the order in which the family lists them (its headline first), then fold and seed.
+    Scores keep the order of the fit that has most of them (its headline first), then fold and seed.
     Raises ``ValueError`` for no fits, fits of different models, or the same fit twice.
     """
     if not fits:
@@ -111,7 +111,7 @@ def gather(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             )
         seen.add(key)
     first = min(
-        fits, key=lambda fit: [(s["fold"], s["seed"]) for s in fit["scores"]] or [(np.inf, np.inf)]
+        fits, key=lambda f: (-len(f["scores"]), [(s["fold"], s["seed"]) for s in f["scores"]])
     )
     names = list(
         dict.fromkeys([*(s["name"] for s in first["scores"]), *sorted({s["name"] for s in scores})])

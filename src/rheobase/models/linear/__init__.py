@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rheobase.models.base import Drawing, Fitted, Score
 from rheobase.models.linear import artefacts, connectivity, decode, examples, forecast, null
-from rheobase.models.linear.inputs import check, in_order, scaler, smooth_note
+from rheobase.models.linear.inputs import acausal_note, check, long_enough, scaler, smooth_note
 from rheobase.recording import Recording
 
 
@@ -57,34 +58,36 @@ class Linear:
 
     def fit(self, train: Sequence[Recording], *, seed: int, device: str = "cpu") -> Fitted:
         """Return forecasts, connectivity and the decoder of the training part, rivals included."""
-        check(train, part="training", reach=max(self.horizons) + self.order + 1)
-        train = in_order(train)
+        check(train, part="training")
+        reach = max(self.horizons) + self.order + 1
+        train, left_out = long_enough(train, part="training", reach=reach)
         mean, scale = scaler(train)
         forecasts = [
             forecast.fit(train, mean, scale, horizon=h, order=self.order, penalties=self.penalties)
             for h in self.horizons
         ]
         static = connectivity.fit(train)
-        decoder = None
-        if train[0].label_name is not None:
-            decoder = decode.fit(
-                train, self._how(train[0]), cs=self.inverse_penalties, penalties=self.penalties,
-                delay_s=self.delay_s,
-            )  # fmt: skip
+        decoder, why = self._decoder(train)
         labels = train[0].data.coords
         arrays = artefacts.pack(
             train[0].unit_names, labels["network"].values if "network" in labels else None, mean,
             scale, forecasts, static, connectivity.group(static, len(mean)), decoder, seed,
         )  # fmt: skip
-        notices = _notices(train, forecasts, self.penalties, scale)
+        notices = (*left_out, *why, *_notices(train, forecasts, self.penalties, scale))
         return Fitted(arrays, metrics=_scalars(forecasts, static, decoder), notices=notices)
 
     def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
         """Return decoding (first where there is a label), forecasts, connectivity,
         identification.
         """
-        learnt, test = self._ready(fitted, test)
-        scores = [self._decoding_score(learnt, test)] if learnt.decoder is not None else []
+        learnt, test, left_out = self._ready(fitted, test)
+        scores = []
+        if learnt.decoder is not None:
+            trained = {str(name) for name in fitted.arrays["recording"].values}
+            try:
+                scores.append(self._decoding_score(learnt, test, trained))
+            except examples.NotDecodableError as reason:
+                left_out = (*left_out, f"the label is not decoded here: {reason}")
         scores += [self._forecast_score(learnt, test, h) for h in self.horizons]
         ours, alone = connectivity.loglik(test, learnt.correlation)
         note = "recordings standardised by their own mean and SD, so only correlations count"
@@ -94,22 +97,27 @@ class Linear:
         found = connectivity.identify(
             test, learnt.pearson, learnt.autocorrelation, draws=self.permutations, seed=learnt.seed
         )
-        return scores + ([_identification_score(found)] if found else [])
+        scores += [_identification_score(found)] if found else []
+        note = "; ".join(filter(None, [scores[0].note, *left_out]))
+        return [replace(scores[0], note=note), *scores[1:]]
 
     def figures(self, fitted: Fitted, test: Sequence[Recording]) -> dict[str, Drawing]:
         """Return drawings of forecasts beside rivals, connectivity, and decoding."""
         from rheobase.models.linear import figures
 
-        learnt, test = self._ready(fitted, test)
+        learnt, test, _ = self._ready(fitted, test)
         scores = [self._forecast_score(learnt, test, h) for h in self.horizons]
         drawings = {
             "forecast": figures.forecast(scores, self.horizons),
             "connectivity": figures.connectivity(learnt, test[0].unit_dim),
         }
-        if learnt.decoder is not None:
+        found = None
+        with contextlib.suppress(examples.NotDecodableError):
+            found = self._examples(learnt, test) if learnt.decoder is not None else None
+        if learnt.decoder is not None and found is not None:
             drawn = figures.trace if learnt.decoder.kind == "value" else figures.confusion
             label = test[0].label_name or "label"
-            drawings["decoding"] = drawn(learnt.decoder, self._examples(learnt, test), label)
+            drawings["decoding"] = drawn(learnt.decoder, found, label)
         return drawings
 
     def transform(self, fitted: Fitted, recordings: Sequence[Recording]) -> list[Recording]:
@@ -119,7 +127,8 @@ class Linear:
         """
         if 1 not in self.horizons:
             raise ValueError(f"linear: transform needs horizon 1 among horizons {self.horizons}")
-        learnt, _ = self._ready(fitted, recordings)
+        learnt = artefacts.unpack(fitted.arrays)
+        check(recordings, part="given", units=learnt.units)
         one = learnt.forecast(1)
         step = {"step": "one-step residual", "family": "linear", "order": one.order,
                 "penalty": one.penalty}  # fmt: skip
@@ -132,10 +141,24 @@ class Linear:
 
     def _ready(
         self, fitted: Fitted, test: Sequence[Recording]
-    ) -> tuple[artefacts.Learnt, list[Recording]]:
+    ) -> tuple[artefacts.Learnt, list[Recording], tuple[str, ...]]:
         learnt = artefacts.unpack(fitted.arrays)
-        check(test, part="test", reach=max(self.horizons) + self.order, units=learnt.units)
-        return learnt, in_order(test)
+        check(test, part="test", units=learnt.units)
+        reach = max(self.horizons) + self.order
+        return learnt, *long_enough(test, part="test", reach=reach)
+
+    def _decoder(self, train: Sequence[Recording]) -> tuple[decode.Decoder | None, tuple[str, ...]]:
+        """Return the decoder, or None and why there is none."""
+        if train[0].label_name is None:
+            return None, ()
+        try:
+            found = decode.fit(
+                train, self._how(train[0]), cs=self.inverse_penalties, penalties=self.penalties,
+                delay_s=self.delay_s,
+            )  # fmt: skip
+        except examples.NotDecodableError as reason:
+            return None, (f"The label is not decoded: {reason}",)
+        return found, ()
 
     def _how(self, recording: Recording) -> examples.How:
         return examples.choose(
@@ -143,11 +166,18 @@ class Linear:
             ignore=self.ignore_labels,
         )  # fmt: skip
 
-    def _decoding_score(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> Score:
+    def _decoding_score(
+        self, learnt: artefacts.Learnt, test: Sequence[Recording], trained: Container[str]
+    ) -> Score:
         assert learnt.decoder is not None
         rng = null.stream(learnt.seed, 2, test)
         found = self._examples(learnt, test)
-        return decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)
+        score = decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)
+        shared = acausal_note([recording for recording in test if recording.name in trained])
+        if not shared:
+            return score
+        why = f"{shared} of recordings in both parts, so decoding may be flattered"
+        return replace(score, note=f"{score.note}; {why}")
 
     def _examples(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> examples.Examples:
         assert learnt.decoder is not None

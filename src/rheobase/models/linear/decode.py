@@ -10,7 +10,7 @@ import numpy as np
 from rheobase import metrics, rivals
 from rheobase.models.base import Score
 from rheobase.models.linear import classify, null
-from rheobase.models.linear.examples import Examples, How, gather
+from rheobase.models.linear.examples import Examples, How, NotDecodableError, gather
 from rheobase.recording import Recording
 
 FIRST_C = 0.01
@@ -52,7 +52,7 @@ def fit(
 ) -> Decoder:  # fmt: skip
     """Return the decoder of the training part's label.
 
-    Raises ``ValueError`` where there is one class only or too little for inner folds.
+    Raises ``NotDecodableError`` where there is one class only or too little for inner folds.
     """
     delays = _delays(train[0], how, delay_s)
     if how.kind == "value":
@@ -60,7 +60,7 @@ def fit(
     examples = gather(train, how, delay=delays[0])
     classes = np.unique(examples.y)
     if len(classes) < 2:
-        raise ValueError(
+        raise NotDecodableError(
             f"{train[0].name}: label {train[0].label_name!r} has the one class {str(classes[0])!r} "
             "in the training part; decoding needs two, so change the split or drop the label"
         )
@@ -88,7 +88,7 @@ def _inner(examples: Examples, how: How, delays: Sequence[int], rate: float, nam
     gap = max(delays[-1] + 1, round(how.window_s * rate), int(np.ptp(examples.order)) // 50)
     inner = classify.folds(examples, gap=gap, stratify=how.kind == "class" and not examples.within)
     if not inner:
-        raise ValueError(
+        raise NotDecodableError(
             f"{name}: {len(np.unique(examples.recording))} labelled training recordings are too "
             "few to choose a penalty in inner folds; give at least 3 or drop the label"
         )
@@ -109,7 +109,7 @@ def _choose_class(
         inner = _inner(examples, how, delays, train[0].rate, train[0].name)
         scores = classify.logistic_accuracy(examples, inner, classes, grid)
         if np.isnan(scores).any():
-            raise ValueError(
+            raise NotDecodableError(
                 f"{train[0].name}: no inner fold of the training part holds two classes of "
                 f"{train[0].label_name!r}; give more recordings or drop the label"
             )
@@ -140,6 +140,11 @@ def _fit_value(
         examples = gather(train, how, delay=delay)
         inner = _inner(examples, how, delays, train[0].rate, train[0].name)
         errors = classify.ridge_errors(examples, inner, penalties)
+        if np.isnan(errors).any():
+            raise NotDecodableError(
+                f"{train[0].name}: no inner fold of the training part holds two values of "
+                f"{train[0].label_name!r}; give more recordings or drop the label"
+            )
         at = len(errors) - 1 - int(np.argmin(errors[::-1]))
         best = min(best, (float(errors[at]), delay, penalties[at]))
     _, delay, penalty = best

@@ -17,6 +17,10 @@ from rheobase.models.linear.inputs import by_name, own_standard
 from rheobase.recording import Recording
 
 
+class NotDecodableError(ValueError):
+    """Why a label cannot be decoded from these recordings; all else can be modelled."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Features with their labels; all arrays run over examples."""
@@ -70,7 +74,7 @@ def label_of(recording: Recording) -> str | float | np.ndarray:
     try:
         label = recording.label
     except KeyError:
-        raise ValueError(
+        raise NotDecodableError(
             f"{recording.name} has no label {recording.label_name!r}; give it one or leave it out"
         ) from None
     if recording.label_kind == "value":
@@ -100,7 +104,7 @@ def _as_text(values: np.ndarray) -> np.ndarray:
 def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Examples:
     """Return the labelled examples of the recordings; ``delay`` in samples, label before signal.
 
-    Raises ``ValueError`` where no labelled example is left.
+    Raises ``NotDecodableError`` where no labelled example is left.
     """
     parts = []
     for segments in by_name(recordings).values():
@@ -120,7 +124,7 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
     if how.kind == "class" and how.ignore:
         labelled &= ~np.isin(examples.y, how.ignore)
     if not labelled.any():
-        raise ValueError(
+        raise NotDecodableError(
             f"{recordings[0].name}: no example carries a usable label {recordings[0].label_name!r} "
             f"(ignored: {', '.join(how.ignore) or 'none'}); check the labels or ignore_labels"
         )

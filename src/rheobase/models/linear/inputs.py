@@ -10,28 +10,43 @@ from rheobase.recording import Recording
 
 
 def check(
-    recordings: Sequence[Recording], *, part: str, reach: int, units: Sequence[str] | None = None
+    recordings: Sequence[Recording], *, part: str, units: Sequence[str] | None = None
 ) -> None:
     """Raise ``ValueError`` naming recording and culprit where these cannot be modelled together.
 
-    ``units`` are the names that the training part had; ``reach`` is the least length in samples of
-    the longest piece of a recording.
+    ``units`` are the names that the training part had.
     """
     if not recordings:
         raise ValueError(f"the {part} part holds no recording; give it at least one")
     first = recordings[0]
     expected = first.unit_names if units is None else list(units)
-    longest: dict[str, int] = {}
     for recording in recordings:
         _check_one(recording, first, expected, "the training part" if units else first.name)
+
+
+def long_enough(
+    recordings: Sequence[Recording], *, part: str, reach: int
+) -> tuple[list[Recording], tuple[str, ...]]:
+    """Return the recordings with a piece of ``reach`` samples, in order, and what was left out.
+
+    Raises ``ValueError`` where that is all of them.
+    """
+    longest: dict[str, int] = {}
+    for recording in recordings:
         length = max((s.stop - s.start for s in recording.pieces()), default=0)
         longest[recording.name] = max(length, longest.get(recording.name, 0))
-    for name, length in longest.items():
-        if length < reach:
-            raise ValueError(
-                f"{name}: its longest unbroken stretch in the {part} part has {length} samples; "
-                f"the longest horizon needs {reach}, so shorten horizons or leave the recording out"
-            )
+    short = {
+        name: f"{name}: its longest unbroken stretch in the {part} part has {length} samples; "
+        f"the longest horizon needs {reach}"
+        for name, length in sorted(longest.items())
+        if length < reach
+    }
+    if len(short) == len(longest):
+        raise ValueError(
+            f"{next(iter(short.values()))}, so shorten horizons or leave the recording out"
+        )
+    kept = [r for r in in_order(recordings) if r.name not in short]
+    return kept, tuple(f"{sentence}, so it is left out" for sentence in short.values())
 
 
 def _check_one(recording: Recording, first: Recording, units: list[str], other: str) -> None:
@@ -123,10 +138,15 @@ def smooth_note(recordings: Sequence[Recording], autocorrelation: np.ndarray) ->
             "the signal is band-limited, so one-step scores say little "
             f"(median lag-1 autocorrelation {typical:.2f})"
         )
-    acausal = list(dict.fromkeys(str(s.get("step")) for s in steps if s.get("acausal")))
-    if acausal:
-        said.append(
-            f"preprocessing let later samples change earlier ones ({', '.join(acausal)}), "
-            "so forecasts are flattered"
-        )
+    if looked_ahead := acausal_note(recordings):
+        said.append(f"{looked_ahead}, so forecasts are flattered")
     return "; ".join(said)
+
+
+def acausal_note(recordings: Sequence[Recording]) -> str:
+    """Return which steps of preprocessing used the whole recording; empty where none did."""
+    steps = [step for recording in recordings for step in recording.steps]
+    acausal = list(dict.fromkeys(str(s.get("step")) for s in steps if s.get("acausal")))
+    if not acausal:
+        return ""
+    return f"preprocessing let later samples change earlier ones ({', '.join(acausal)})"

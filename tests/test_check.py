@@ -202,3 +202,10 @@ def test_an_envelope_may_be_slow_but_not_slower_than_muscles(rng):
 def test_muscle_over_motion_is_unknown_where_the_spectrum_ends_at_20_hz(rng):
     slow = made(np.abs(noise(rng)), rate=20.0)
     assert slow.qc["metrics"]["smr_median_db"] is None
+
+
+def test_a_missing_modality_does_not_make_other_keys_wrong():
+    found = problems(replaced(GOOD, ("    modality: fmri\n", "")))
+    assert [problem.partition(": ")[2][:55] for problem in found] == [
+        "datasets.rest: the key 'modality' is missing (what was "
+    ]

@@ -229,21 +229,23 @@ def targets(config: Config) -> list[Path]:
 
 def kept_files(config: Config) -> list[Path]:
     """Return everything that a whole run leaves behind, so that what was deleted is made again."""
-    kept = targets(config)
-    for dataset in config.datasets.values():
-        names = [entry.name for entry in dataset.recordings]
-        kept += [layout.recording_path(dataset.name, name) for name in names]
-        kept += [layout.qc_path(dataset.name, name) for name in names]
-        kept += [
-            layout.splits_path(dataset.name),
-            layout.dataset_dir(dataset.name) / "provenance.json",
-        ]
-        for model in dataset.models:
-            kept.append(layout.model_dir(dataset.name, model) / "metrics.json")
-            for fold, seed in fits(config, dataset, model):
-                folder = layout.fit_dir(dataset.name, model, fold, seed)
-                kept += [folder / name for name in layout.FIT_FILES]
-    return kept
+    return [
+        *targets(config),
+        *(path for dataset in config.datasets.values() for path in _kept(config, dataset)),
+    ]
+
+
+def _kept(config: Config, dataset: Dataset) -> Iterator[Path]:
+    for entry in dataset.recordings:
+        yield layout.recording_path(dataset.name, entry.name)
+        yield layout.qc_path(dataset.name, entry.name)
+    yield layout.splits_path(dataset.name)
+    yield layout.dataset_dir(dataset.name) / "provenance.json"
+    for model in dataset.models:
+        yield layout.model_dir(dataset.name, model) / "metrics.json"
+        for fold, seed in fits(config, dataset, model):
+            folder = layout.fit_dir(dataset.name, model, fold, seed)
+            yield from (folder / name for name in layout.FIT_FILES)
 
 
 def reading_modules(dataset: Dataset) -> list[str]:
@@ -258,14 +260,9 @@ def reading_modules(dataset: Dataset) -> list[str]:
 
 
 def incomplete(config: Config) -> list[Dataset]:
-    """Return the datasets that lack a recording or a model's scores."""
+    """Return the datasets of which a job failed or was not run: some kept file is missing."""
     return [
         dataset
         for dataset in config.datasets.values()
-        if not all(
-            layout.recording_path(dataset.name, e.name).is_file() for e in dataset.recordings
-        )
-        or not all(
-            (layout.model_dir(dataset.name, m) / "metrics.json").is_file() for m in dataset.models
-        )
+        if not all(path.exists() for path in _kept(config, dataset))
     ]

@@ -29,9 +29,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     Raises ``ValueError`` naming regions that are constant or not finite, recordings too short to
     filter, band edges above half the rate, and motion that is not in millimetres and radians.
     """
-    if order.time_unit == "s" and (why := unlikely_rate("fmri", order.rate)):
-        given = "is its time_column in ms? " if raw.rate_hz else ""
-        raise ValueError(f"{order.name}: {why}; {given}Correct the sampling rate or the file")
+    _check_rate(raw, order)
     cut = int(order.options["n_dummy"])
     times = {key: values[cut:] for key, values in raw.times.items()}
     signal = np.asarray(raw.signal[cut:], np.float64)
@@ -66,6 +64,12 @@ def clean(raw: Raw, order: Order) -> Cleaned:
             networks=labels.get("network"),
         ),
     )
+
+
+def _check_rate(raw: Raw, order: Order) -> None:
+    if order.time_unit == "s" and (why := unlikely_rate("fmri", order.rate)):
+        given = "is its time_column in ms? " if raw.rate_hz else ""
+        raise ValueError(f"{order.name}: {why}; {given}Correct the sampling rate or the file")
 
 
 def _uncovered(raw: Raw) -> dict[str, str]:

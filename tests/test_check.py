@@ -209,3 +209,16 @@ def test_a_missing_modality_does_not_make_other_keys_wrong():
     assert [problem.partition(": ")[2][:55] for problem in found] == [
         "datasets.rest: the key 'modality' is missing (what was "
     ]
+
+
+def test_a_dataset_without_any_file_does_not_stop_the_others(capsys):
+    config = yaml.safe_load(GOOD)
+    other = {**config["datasets"]["rest"], "source": {"kind": "path", "path": "no/{subject}.npy"}}
+    config["datasets"]["gone"] = other
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    assert set(checked(Path("c.yaml")).datasets) == {"rest", "gone"}
+    assert "datasets.gone.source.path: none of the 3 files exists" in capsys.readouterr().err
+    assert cli.main(["check", "c.yaml"]) == 2
+    del config["datasets"]["rest"]
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    assert cli.main(["run", "c.yaml"]) == 2

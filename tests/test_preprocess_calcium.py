@@ -246,3 +246,9 @@ def test_dead_regions_of_a_real_plane_are_left_out(shared_data):
     assert reasons.count("constant") == 47
     assert len(cleaned.qc["units"]) == 219
     assert cleaned.signal.shape[1] + len(reasons) == 219
+
+
+def test_an_unlikely_rate_is_refused(rng):
+    raw = Raw(100 + rng.normal(size=(20000, 4)), ("a", "b", "c", "d"))
+    with pytest.raises(ValueError, match=r"2e\+04 Hz is above 1000 Hz, the limit for calcium"):
+        clean(raw, modality="calcium", rate=20000, time_unit="s", units=None, options={}, name="x")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import make_interp_spline
 
+from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
 from rheobase.preprocess.calcium_quality import (
@@ -98,6 +99,8 @@ def _finished(
 
 
 def _check_length(raw: Raw, order: Order) -> None:
+    if order.time_unit == "s" and (why := unlikely_rate("calcium", order.rate)):
+        raise ValueError(f"{order.name}: {why}; correct the sampling rate or the file")
     length = len(raw.signal) / order.rate
     if length < LEAST_SECONDS:
         unit = "s" if order.time_unit == "s" else "frames"
@@ -203,9 +206,7 @@ def _whole(
     if not bad.any():
         return signal, valid, bad
     if bad.all():
-        raise ValueError(
-            f"{order.name}: every frame is bad in some cell; leave out cells that fail"
-        )
+        raise ValueError(f"{order.name}: every frame is bad in some cell; leave out those cells")
     longest = max(1, round(BRIDGED_S * order.rate)) if order.time_unit == "s" else 1
     for part in filters.pieces(runs):
         for gap in filters.stretches(bad[part]):

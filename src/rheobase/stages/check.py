@@ -20,16 +20,18 @@ NAMED = 3
 def checked(path: Path, *, every_file: bool = False) -> Config:
     """Return a config after every check, those of the model families included.
 
-    Some missing files of a dataset are an error with ``every_file``, else a warning: a run does
-    what it can. Raises ``ConfigError`` listing every problem with file and line.
+    Missing files are an error with ``every_file``, else a warning: a run does what it can, and
+    refuses only where no dataset has a file. Raises ``ConfigError`` listing every problem with file and line.
     """
     config, problems = survey(read(path), [path])
     problems += [*_families(config, path), *_generators(config, path)]
-    for some, problem in _missing_files(config, path):
-        if some and not every_file:
+    missing = list(_missing_files(config, path))
+    hopeless = sum(not some for some, _ in missing) == len(config.datasets)
+    if every_file or hopeless:
+        problems += [problem for _, problem in missing]
+    else:
+        for _, problem in missing:
             print(f"rheobase: warning: {problem}", file=sys.stderr)
-        else:
-            problems.append(problem)
     if problems:
         raise ConfigError(in_order(problems))
     return config

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from rheobase.evaluate.aggregate import gather, size_ratio, summarise
+from rheobase.evaluate.aggregate import size_ratio, summarise
 from rheobase.evaluate.compare import side_by_side
+from rheobase.evaluate.gather import gather
 from rheobase.evaluate.statistics import combine_p, corrected_t, holm
 
 

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 from rheobase import layout
 from rheobase.config import ModelEntry
-from rheobase.evaluate.aggregate import gather, summarise
+from rheobase.evaluate.aggregate import summarise
+from rheobase.evaluate.gather import gather
 from rheobase.models import base
 from rheobase.recording import Recording
 from rheobase.stages import cut, learn

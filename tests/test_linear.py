@@ -179,8 +179,8 @@ def test_residuals_of_planted_dynamics_are_white(rng):
 def test_smooth_signals_are_said_to_flatter_one_step_forecasts(rng):
     slow = np.cumsum(rng.normal(size=(600, 3)), axis=0)
     fitted = SHORT.fit([recording(slow[:400])], seed=0)
-    note = SHORT.evaluate(fitted, [recording(slow[400:])])[0].note
-    assert "one-step scores say little" in note
+    score = SHORT.evaluate(fitted, [recording(slow[400:])])[0]
+    assert "one-step scores say little" in score.caution
 
 
 def test_offsets_between_recordings_are_said_to_flatter_forecasts(rng):

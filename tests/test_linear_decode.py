@@ -187,8 +187,8 @@ def test_acausal_steps_are_said_where_both_parts_share_a_recording(rng, same):
         for i in range(2)
     ]  # fmt: skip
     fitted = SHORT.fit([made[0].segment(0, 300)], seed=0)
-    note = SHORT.evaluate(fitted, [made[0 if same else 1].segment(300, None)])[0].note
-    assert ("so decoding may be flattered" in note) == same
+    said = SHORT.evaluate(fitted, [made[0 if same else 1].segment(300, None)])[0].caution
+    assert ("so decoding may be flattered" in said) == same
 
 
 def test_a_class_unknown_to_the_training_part_is_said(rng):

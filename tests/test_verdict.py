@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from rheobase.evaluate.aggregate import summarise
@@ -121,6 +123,15 @@ def test_what_is_unknown_about_new_subjects_is_said(by, subjects, words):
     assert words in found.paragraph
     assert found.lights[2].level == "caution"
     assert verdict(summaries, by="subject", subjects=8).lights[2].level == "good"
+
+
+def test_what_speaks_against_the_headline_stands_in_the_verdict():
+    (head,) = model(0.1, seeds=2)
+    doubtful = {"echo": (dataclasses.replace(head, cautions=("forecasts are flattered",)),)}
+    found = verdict(doubtful)
+    assert "Forecasts are flattered." in found.paragraph
+    assert found.lights[2].level == "caution"
+    assert verdict({"echo": (head,)}).lights[2].level == "good"
 
 
 def test_no_results_at_all_cannot_be_believed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,6 +120,7 @@ def belief_light(
     if single:
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
+    doubts += [f"{_capital(text)}." for text in _cautions(scored.values())]
     doubts += _about_others(subjects, by)
     shifted = {k: shift for k, shift in sorted(shifts.items()) if shift.get("flag")}
     doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
@@ -133,6 +134,15 @@ def belief_light(
     calm = ", no shift between training and test" if shifts else ""
     drawn = ", several seeds" if set(scored) - set(seedless) else ""
     return Light(question, "good", "Yes", (f"{folds} folds{drawn}{calm}.",))
+
+
+def _cautions(heads: Iterable[ScoreSummary]) -> list[str]:
+    """Return what speaks against the first scores, the first caution of each."""
+    return list(dict.fromkeys(head.cautions[0] for head in heads if head.cautions))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _about_others(subjects: int | None, by: str) -> list[str]:

@@ -54,7 +54,7 @@ def outcome(comparison: Comparison | None) -> Outcome:
 
 def above_chance(score: ScoreSummary) -> bool | None:
     """Return whether a score is above chance (corrected p below 0.05); None where untested."""
-    if score.chance is None or score.chance.p_holm is None:
+    if score.chance is None or score.chance.p_holm is None or not score.chance.testable:
         return None
     ahead = (score.mean > score.chance.level) == score.higher_is_better
     return ahead and score.chance.p_holm < ALPHA
@@ -70,7 +70,7 @@ def state(model: str, scores: Sequence[ScoreSummary]) -> Statement:
     result, beats_chance = outcome(best), above_chance(head)
     chance = _chance(head, beats_chance)
     short = _headline(head, best, result, full=False)
-    if beats_chance is not None:
+    if chance:
         short = f"{short} {chance}"
     details = f"{chance} {_others(scores[1:])}".strip()
     return Statement(
@@ -111,7 +111,8 @@ def _chance(score: ScoreSummary, beats: bool | None) -> str:
         return ""
     level = number(score.chance.level)
     if beats is None:
-        return f"Chance is {level}; it was not tested."
+        tested = "was not tested" if score.chance.testable else "cannot be tested with so little"
+        return f"Chance is {level}; it {tested}."
     if beats:
         return f"It is above chance ({level}; corrected {p_text(score.chance.p_holm)})."
     return (

@@ -53,7 +53,9 @@ class Score:
     higher_is_better: bool = True
     unit: str = ""
     note: str = ""
-    """What a reader must know before believing the number."""
+    """What a reader must know of how the number came about."""
+    caution: str = ""
+    """What speaks against believing the number; the verdict repeats it for the first score."""
     null: tuple[float, ...] = ()
     """The permuted values behind ``p_value``, as many in each fold, so that folds can be averaged
     draw by draw."""
@@ -74,7 +76,10 @@ class Drawing:
 
 
 class Model(Protocol):
-    """What every family provides; ``transform`` and ``resume`` are optional."""
+    """What every family provides; ``transform``, ``resume`` and ``methods`` are optional.
+
+    ``methods(settings, cite, *, frames, label)`` returns sentences for the report's methods text.
+    """
 
     modalities: ClassVar[frozenset[str]]
     presets: ClassVar[dict[str, dict[str, Any]]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheobase.evaluate.words import number
-from rheobase.models.linear.methods import sentences as linear_sentences
+from rheobase.models import base as models
 from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of
 from rheobase.report.references import (
     FAMILY_WORKS,
@@ -159,9 +159,12 @@ def _models(report: ReportInput, cite: Any) -> str:
         on = f", fitted on the output of {entry['on']}" if entry.get("on") else ""
         detail = f" with {', '.join(given)}" if given else " with default settings"
         sentences.append(f"{name} is {what}{' ' + known if known else ''}{on}{detail}.")
-        if family == "linear" and (settings := _settings(report, name)):
+        describe = (
+            getattr(models.family(family), "methods", None) if family in models.FAMILIES else None
+        )
+        if describe and (settings := _settings(report, name)):
             label = _label(report, name)
-            sentences += linear_sentences(settings, cite, frames=_frames(report), label=label)
+            sentences += describe(settings, cite, frames=_frames(report), label=label)
     return f"Models: {' '.join(sentences)}" if sentences else ""
 
 
@@ -212,12 +215,31 @@ def _testing(report: ReportInput, cite: Any) -> str:
         "training part. Rivals were trained and tested on the same folds. Scores were averaged "
         "over seeds, then over folds; 95 % intervals and paired two-sided tests over folds use a t "
         "distribution with a variance corrected for overlapping training parts "
-        f"{cite('nadeau2003')} (test to training size {ratio}). Permutation p-values against "
-        f"chance were combined over fits as twice their median {cite('meinshausen2009')}. "
+        f"{cite('nadeau2003')} (test to training size {ratio}). {_chance(report, cite)}"
         f"p-values were corrected {cite('holm1979')} within three families: each model's first "
         "score against its best rival, all other comparisons with rivals, and all tests against "
         "chance."
     )
+
+
+def _chance(report: ReportInput, cite: Any) -> str:
+    """Return how permuted scores became one p-value; nothing where chance was not tested."""
+    tested = [
+        score
+        for content in report.scores.values()
+        for score in content.get("scores", [])
+        if score.get("p_value") is not None
+    ]
+    if not tested:
+        return ""
+    if all(score.get("null") for score in tested):
+        return (
+            "Scores were tested against chance by permutation of what is exchangeable; permuted "
+            "scores were averaged over folds, draw by draw, and p is the share of averaged draws "
+            "at or above the averaged score. "
+        )
+    said = "Permutation p-values against chance were combined over fits as twice their median"
+    return f"{said} {cite('meinshausen2009')}. "
 
 
 def _software(report: ReportInput, version: str, cite: Any) -> str:

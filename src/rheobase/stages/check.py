@@ -21,7 +21,8 @@ def checked(path: Path, *, every_file: bool = False) -> Config:
     """Return a config after every check, those of the model families included.
 
     Missing files are an error with ``every_file``, else a warning: a run does what it can, and
-    refuses only where no dataset has a file. Raises ``ConfigError`` listing every problem with file and line.
+    refuses only where no dataset has a file. Raises ``ConfigError`` listing every problem with
+    file and line.
     """
     config, problems = survey(read(path), [path])
     problems += [*_families(config, path), *_generators(config, path)]

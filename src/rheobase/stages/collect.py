@@ -138,7 +138,7 @@ def _age(path: Path) -> int:
 def _scores(
     fits: list[tuple[Path, dict[str, Any]]], problems: list[Error]
 ) -> dict[str, Any] | None:
-    from rheobase.evaluate.aggregate import gather
+    from rheobase.evaluate.gather import gather
 
     paths = {
         str(folder): folder / "metrics.json"

@@ -289,7 +289,7 @@ def _save_drawing(drawing: Drawing, stem: Path) -> None:
 
 def aggregate(dataset: str, model: str, pairs: Sequence[tuple[int, int]]) -> None:
     """Write the scores of all folds and seeds of a model to its ``metrics.json``."""
-    from rheobase.evaluate.aggregate import gather
+    from rheobase.evaluate.gather import gather
 
     paths = [layout.fit_dir(dataset, model, fold, seed) / "metrics.json" for fold, seed in pairs]
     write_json(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from rheobase.models.base import Drawing, Fitted, Score
 from rheobase.models.linear import artefacts, connectivity, decode, examples, forecast, null
 from rheobase.models.linear.inputs import acausal_note, check, long_enough, scaler, smooth_note
+from rheobase.models.linear.methods import Cite, sentences
 from rheobase.recording import Recording
 
 
@@ -139,6 +140,11 @@ class Linear:
             made.append(Recording(plain.data.assign(valid=("time", known))))
         return made
 
+    @staticmethod
+    def methods(settings: Mapping[str, Any], cite: Cite, **told: Any) -> list[str]:
+        """Return sentences for the methods text of a report; see ``linear.methods``."""
+        return sentences(settings, cite, **told)
+
     def _ready(
         self, fitted: Fitted, test: Sequence[Recording]
     ) -> tuple[artefacts.Learnt, list[Recording], tuple[str, ...]]:
@@ -177,7 +183,7 @@ class Linear:
         if not shared:
             return score
         why = f"{shared} of recordings in both parts, so decoding may be flattered"
-        return replace(score, note=f"{score.note}; {why}")
+        return replace(score, caution=why)
 
     def _examples(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> examples.Examples:
         assert learnt.decoder is not None
@@ -189,12 +195,13 @@ class Linear:
         error = forecast.evaluate(learnt.forecast(horizon), test, learnt.mean, learnt.scale)
         if error.about_training_mean == 0:
             raise ValueError(f"{test[0].name}: the test part never leaves the training mean")
-        note = smooth_note(test, learnt.autocorrelation)
+        note, caution = "", smooth_note(test, learnt.autocorrelation)
         if error.about_own_mean < 0.9 * error.about_training_mean and error.about_own_mean > 0:
             against = {name: error.own_r2(value) for name, value in error.rivals.items()}
-            note = "; ".join(filter(None, [note, _drift(error.own_r2(error.model), against)]))
+            note = _drift(error.own_r2(error.model), against)
         rivals = {name: error.r2(value) for name, value in error.rivals.items()}
-        return Score(f"forecast_r2_h{horizon}", error.r2(error.model), rivals, note=note)
+        value = error.r2(error.model)
+        return Score(f"forecast_r2_h{horizon}", value, rivals, note=note, caution=caution)
 
 
 def _positive(name: str, values: Sequence[float]) -> None:

@@ -82,8 +82,8 @@ def test_filled_in_config_is_right(tmp_path, rng):
         )
     init(tmp_path, tmp_path / "c.yaml")
     text = (tmp_path / "c.yaml").read_text()
-    assert "key: dff" in text
-    text = text.replace('modality: "?"', "modality: calcium")
+    assert 'key: "dff"' in text
+    text = text.replace('modality: "?"', "modality: calcium").replace('by: "?"', "by: subject")
     text = text.replace('orientation: "?"', "orientation: time_last").replace('hz: "?"', "hz: 5")
     (tmp_path / "c.yaml").write_text(text)
     assert "fine" in check(tmp_path / "c.yaml")

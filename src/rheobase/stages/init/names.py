@@ -7,9 +7,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rheobase.config.entries import NOT_LABELS, ORDER
+from rheobase.io.values import reading
 
 ENTITY = {"sub": "subject", "ses": "session", "task": "task", "acq": "acquisition", "run": "run"}
 EXPRESSION = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(ENTITY)})-([A-Za-z0-9]+)")
@@ -17,14 +19,26 @@ MISSING = {"", "n/a"}
 Rows = tuple[dict[str, str], ...]
 
 
-def name_pattern(
-    folder: Path, paths: Sequence[Path]
-) -> tuple[str, Rows, tuple[Path, ...], tuple[str, ...]]:
-    """Return a path pattern with placeholders, the entities of every file kept, these files and
-    the names of those left aside.
+@dataclass(frozen=True)
+class Named:
+    """What the names of files of one format have in common."""
 
-    BIDS entities where at least half of the names have the same ones; else ``{subject}`` for the
-    part that differs, and every file is kept.
+    pattern: str
+    """Path with placeholders."""
+    rows: Rows
+    """The entities of every file kept."""
+    kept: tuple[Path, ...]
+    aside: tuple[str, ...] = ()
+    """Names that do not follow the pattern."""
+    guessed: bool = False
+    """Whether ``subject`` is only the part of the names that differs."""
+
+
+def name_pattern(folder: Path, paths: Sequence[Path]) -> Named:
+    """Return the pattern of files and their entities.
+
+    BIDS entities of the largest group of at least two names (or half of all) that have the same
+    ones; else ``{subject}`` for the part that differs, and every file is kept.
     """
     names = [path.relative_to(folder).as_posix() for path in paths]
     prefix = _literal(f"{folder.as_posix()}/")
@@ -34,9 +48,9 @@ def name_pattern(
         inside = [_pattern(name) == pattern for name in names]
         kept = tuple(path for path, there in zip(paths, inside, strict=True) if there)
         aside = tuple(name for name, there in zip(names, inside, strict=True) if not there)
-        return prefix + pattern, rows, kept, aside
+        return Named(prefix + pattern, rows, kept, aside)
     pattern, rows = _by_difference(names)
-    return prefix + pattern, rows, tuple(paths), ()
+    return Named(prefix + pattern, rows, tuple(paths), guessed=len(names) > 1)
 
 
 def _literal(text: str) -> str:
@@ -48,10 +62,10 @@ def _pattern(name: str) -> str:
 
 
 def _by_entities(names: Sequence[str]) -> tuple[str, Rows] | None:
-    """Return the pattern that at least half of the names share; None where there is none."""
+    """Return the pattern of the largest group of names; None where it is one of many names."""
     patterns = Counter(_pattern(name) for name in names if EXPRESSION.search(name))
-    most = patterns.most_common(2)
-    if not most or 2 * most[0][1] < len(names) or (len(most) == 2 and most[0][1] == most[1][1]):
+    most = patterns.most_common(1)
+    if not most or (most[0][1] < 2 and 2 * most[0][1] < len(names)):
         return None
     rows = tuple(
         {ENTITY[key]: value for key, value in EXPRESSION.findall(name)}
@@ -65,8 +79,8 @@ def _by_entities(names: Sequence[str]) -> tuple[str, Rows] | None:
 def _by_difference(names: Sequence[str]) -> tuple[str, Rows]:
     if len(names) == 1:
         return _literal(names[0]), ({"subject": "01"},)
-    start = os.path.commonprefix(names)
-    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    start = _common(names)
+    end = _common([name[len(start) :][::-1] for name in names])[::-1]
     middle = [name[len(start) : len(name) - len(end)] for name in names]
     if any(not re.sub("[^A-Za-z0-9]", "", part) or "/" in part for part in middle):
         return "{file}", tuple(
@@ -77,6 +91,16 @@ def _by_difference(names: Sequence[str]) -> tuple[str, Rows]:
     )
 
 
+def _common(names: Sequence[str]) -> str:
+    """Return how all names begin, cut where letters or digits end or begin in every one."""
+    start = os.path.commonprefix(names)
+    while start and any(
+        start[-1].isalnum() and name[len(start) : len(start) + 1].isalnum() for name in names
+    ):
+        start = start[:-1]
+    return start
+
+
 def participants(path: Path, rows: Rows) -> tuple[Rows, tuple[str, ...], str]:
     """Return rows with the columns of a BIDS ``participants.tsv``, their names, and what to say.
 
@@ -84,7 +108,7 @@ def participants(path: Path, rows: Rows) -> tuple[Rows, tuple[str, ...], str]:
     """
     if not path.is_file() or "subject" not in rows[0]:
         return rows, (), ""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with reading(path, "UTF-8 text"), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t")
         columns = [c for c in reader.fieldnames or () if c not in {*NOT_LABELS, *ORDER, *rows[0]}]
         known = {

@@ -1,0 +1,123 @@
+"""What the files themselves say: their format, the largest matrix, arrays along time, columns."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rheobase.io.values import reading
+
+FORMATS = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".mat": "mat",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".edf": "edf",
+    ".bdf": "bdf",
+    ".vhdr": "brainvision",
+    ".fif": "fif",
+    ".nwb": "nwb",
+}
+TIME_NAMES = {"t", "time", "timestamp"}
+KEYS = {"block": "block_key", "run": "block_key", "session": "block_key", "trial": "trial_key"}
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The largest matrix of a file, and the arrays with one value for each of its times."""
+
+    key: str | None
+    shape: tuple[int, ...] = ()
+    per_time: tuple[tuple[str, str], ...] = ()
+    """(key of the reader, name of the array)."""
+
+
+def format_of(path: Path) -> str | None:
+    """Return the reader's format for a file's ending; None where there is none."""
+    return FORMATS.get(".nii.gz" if path.name.endswith(".nii.gz") else path.suffix.lower())
+
+
+def has_time(path: Path, form: str) -> bool:
+    """Return whether a file can hold a recording: of images, only those with a fourth dimension.
+
+    Raises ``ValueError`` with the name of an image that cannot be read.
+    """
+    if form != "nifti":
+        return True
+    import nibabel
+
+    with reading(path, "NIfTI"):
+        return len(nibabel.load(path).shape) == 4  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def npy_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of the array in an npy file."""
+    import numpy as np
+
+    with reading(path, "npy"):
+        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+
+
+def arrays(path: Path) -> Arrays:
+    """Return what an npz or mat file holds; raises ``ValueError`` with the name of a broken one."""
+    with reading(path, path.suffix.lower()[1:]):
+        held = _npz(path) if path.suffix.lower() == ".npz" else _mat(path)
+    matrices = {name: shape for name, (shape, _) in held.items() if len(shape) == 2}
+    if not matrices:
+        return Arrays(None)
+    key = max(matrices, key=lambda name: matrices[name][0] * matrices[name][1])
+    time = max(matrices[key])
+    per_time = tuple(
+        (_reader_key(name), name)
+        for name, (shape, kind) in held.items()
+        if shape == (time,) and kind in "iubSU" and matrices[key] != (time, time)
+    )
+    return Arrays(key, matrices[key], per_time)
+
+
+def _npz(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    import numpy as np
+
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        held = {name: file[name] for name in file.files}
+    return {name: (array.shape, array.dtype.kind) for name, array in held.items()}
+
+
+def _mat(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    from scipy.io import whosmat
+
+    try:
+        return {name: (shape, "f") for name, shape, _ in whosmat(path)}
+    except NotImplementedError:
+        import h5py
+
+        with h5py.File(path) as file:
+            held = {str(n): d.shape for n, d in file.items() if isinstance(d, h5py.Dataset)}
+        return {name: (shape, "f") for name, shape in held.items()}
+
+
+def _reader_key(name: str) -> str:
+    return next((key for word, key in KEYS.items() if word in name.lower()), "label_key")
+
+
+def has_header(path: Path) -> bool:
+    """Return whether the first line of a table is more than numbers."""
+    head = _head(path)
+    return not head or not all(re.fullmatch(r"[-+0-9.eE ]+", cell) for cell in head)
+
+
+def time_column(path: Path) -> str | None:
+    """Return the name of the column of a table that holds the time."""
+    return next((cell for cell in _head(path) if cell.strip().lower() in TIME_NAMES), None)
+
+
+def _head(path: Path) -> list[str]:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with reading(path, "UTF-8 text"), path.open(encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(itertools.islice(file, 1), delimiter=delimiter), [])

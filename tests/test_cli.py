@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -110,3 +112,49 @@ def test_defect_names_its_place_and_no_option_that_is_not_there(monkeypatch, cap
     said = capsys.readouterr().err
     assert "--log" not in said
     assert "test_cli.py:" in said
+
+
+def progress(capsys, *events, **planned):
+    """Return what the progress logger says last; times stand still, so a fit takes 100 s."""
+    from types import SimpleNamespace
+
+    import snakemake_logger_plugin_rheobase as plugin
+
+    handler = plugin.LogHandler.__new__(plugin.LogHandler)
+    handler.common_settings = SimpleNamespace(dryrun=False)
+    handler.__post_init__()
+    handler._plan(SimpleNamespace(stats=planned))
+    for number, (rule, fate, wildcards) in enumerate(events):
+        handler._start(SimpleNamespace(rule_name=rule, wildcards=wildcards, jobid=number))
+        handler.jobs[number] = replace(handler.jobs[number], start=time.monotonic() - 100)
+        (handler._finish if fate == "done" else handler._fail)(number)
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def a_fit(fold):
+    return {"dataset": "d", "model": "m", "fold": fold, "seed": 0}
+
+
+def test_time_left_is_an_estimate_while_nothing_failed(capsys):
+    said = progress(capsys, ("fit", "done", a_fit(0)), fit=5, evaluate=5)
+    assert said.endswith("   about 15 min left")
+
+
+def test_time_left_drops_what_a_failed_fit_takes_along(capsys):
+    events = ("fit", "failed", a_fit(0)), ("fit", "done", a_fit(1))
+    said = progress(capsys, *events, fit=3, evaluate=3, aggregate=1, report=1, index=1)
+    assert said.endswith("   at most about 5 min left")
+
+
+def test_retried_job_counts_again(capsys):
+    from types import SimpleNamespace
+
+    import snakemake_logger_plugin_rheobase as plugin
+
+    handler = plugin.LogHandler.__new__(plugin.LogHandler)
+    handler.__post_init__()
+    record = SimpleNamespace(rule_name="fit", wildcards=a_fit(0), jobid=1)
+    handler._start(record)
+    handler._fail(1)
+    handler._start(record)
+    assert handler.failed == {}

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from logging import ERROR, LogRecord
 from statistics import median
 from typing import Any
@@ -22,17 +25,33 @@ ORDER = {name: n for n, name in enumerate((*STAGES, "provenance", "report", "ind
 SAID_ALREADY = ("RuleException", "Exiting because a job", "WorkflowError:\nAt least one job")
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job that was started."""
+
+    rule: str
+    words: str
+    log: list[str] = field(default_factory=list)
+    start: float = 0.0
+    wildcards: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dataset(self) -> str:
+        """The dataset it belongs to: a wildcard, or part of the rule's name."""
+        return str(self.wildcards.get("dataset") or _lot(self.rule)[0])
+
+
 class LogHandler(LogHandlerBase):
     """Prints one line for each finished job, and one for each failure."""
 
     def __post_init__(self) -> None:
-        self.jobs: dict[int, tuple[str, str, list[str], float]] = {}
+        self.jobs: dict[int, Job] = {}
         self.left: dict[str, int] = {}
         self.spent: dict[str, list[float]] = {}
         self.total = self.done = 0
         self.planned = False
         self.cores = 1
-        self.failed: set[int] = set()
+        self.failed: dict[int, Job] = {}
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -71,39 +90,43 @@ class LogHandler(LogHandlerBase):
         wildcards = dict(getattr(record, "wildcards", None) or {})
         log = [str(path) for path in getattr(record, "log", None) or []]
         jobid = int(getattr(record, "jobid", -1))
-        self.jobs[jobid] = (rule, _describe(rule, wildcards), log, time.monotonic())
+        self.failed.pop(jobid, None)  # with --retries it may still succeed
+        self.jobs[jobid] = Job(rule, _describe(rule, wildcards), log, time.monotonic(), wildcards)
 
     def _finish(self, jobid: int) -> None:
-        rule, words, _, start = self.jobs.pop(jobid, ("", "", [], 0.0))
-        if not rule or rule in QUIET:
+        job = self.jobs.pop(jobid, None)
+        if job is None or not job.rule or job.rule in QUIET:
             return
-        seconds = time.monotonic() - start
+        rule, seconds = job.rule, time.monotonic() - job.start
         self.done += 1
         self.left[rule] = self.left.get(rule, 1) - 1
         self.spent.setdefault(_kind(rule), []).append(seconds)
         width = len(str(self.total))
-        _say(f"[{self.done:{width}}/{self.total}] {words:<52} {seconds:5.1f} s{self._remaining()}")
+        count = f"[{self.done:{width}}/{self.total}]"
+        _say(f"{count} {job.words:<52} {seconds:5.1f} s{self._remaining()}")
 
     def _remaining(self) -> str:
+        """Return how long the rest takes; an upper limit once a job failed, as the events do not
+        tell all that depends on it.
+        """
+        lost = _lost(self.failed.values())
         everything = [s for seconds in self.spent.values() for s in seconds]
         usual = median(everything) if everything else USUAL_SECONDS
         work = sum(
-            n * median(self.spent.get(_kind(rule), [usual]))
+            max(n - lost[rule], 0) * median(self.spent.get(_kind(rule), [usual]))
             for rule, n in self.left.items()
-            if n > 0
         )
         seconds = work / max(self.cores, 1)
         if seconds < 1:
             return ""
-        return f"   about {_duration(seconds)} left"
+        return f"   {'at most ' if self.failed else ''}about {_duration(seconds)} left"
 
     def _fail(self, jobid: int) -> None:
         if jobid in self.failed:
             return
-        self.failed.add(jobid)
-        _, words, log, _ = self.jobs.get(jobid, ("", f"job {jobid}", [], 0.0))
-        where = f"; the log is {log[0]}" if log else ""
-        _say(f"FAILED {words}{where}")
+        job = self.failed[jobid] = self.jobs.get(jobid, Job("", f"job {jobid}"))
+        where = f"; the log is {job.log[0]}" if job.log else ""
+        _say(f"FAILED {job.words}{where}")
 
     def _complain(self, record: LogRecord) -> None:
         text = record.getMessage()
@@ -135,6 +158,33 @@ def _kind(rule: str) -> str:
     return rule.partition("_")[0]
 
 
+def _lot(rule: str) -> tuple[str, str]:
+    """Return the dataset and the number in a name like ``preprocess_rest_0``."""
+    name, _, number = rule.partition("_")[2].rpartition("_")
+    return (name, number) if number.isdigit() else ("", "")
+
+
+def _lost(failed: Iterable[Job]) -> Counter[str]:
+    """Return by rule how many jobs can no longer run, as far as the failed ones tell."""
+    failed = list(failed)
+    lost = Counter(job.rule for job in failed)
+    lost["evaluate"] += sum(job.rule == "fit" for job in failed)
+    lost["aggregate"] += len(
+        {
+            (job.dataset, job.wildcards.get("model"))
+            for job in failed
+            if job.rule in ("fit", "evaluate")
+        }
+    )
+    stages = {(job.dataset, _kind(job.rule)) for job in failed if job.dataset}
+    lost["split"] += len({name for name, kind in stages if kind in ("fetch", "preprocess")})
+    ended = {name for name, kind in stages if kind not in ("provenance", "report")}
+    lost["provenance"] += len(ended)
+    lost["report"] += len(ended | {name for name, kind in stages if kind == "provenance"})
+    lost["index"] += bool(stages)
+    return lost
+
+
 def _by_kind(counts: dict[str, int]) -> dict[str, int]:
     """Return the jobs of each stage in the order in which they run."""
     found: dict[str, int] = {}
@@ -146,12 +196,8 @@ def _by_kind(counts: dict[str, int]) -> dict[str, int]:
 def _describe(rule: str, wildcards: dict[str, Any]) -> str:
     stage, _, rest = rule.partition("_")
     if not wildcards:
-        name, _, number = rest.rpartition("_")
-        return (
-            f"{stage} {name}, lot {int(number) + 1}"
-            if number.isdigit()
-            else f"{stage} {rest}".strip()
-        )
+        name, number = _lot(rule)
+        return f"{stage} {name}, lot {int(number) + 1}" if number else f"{stage} {rest}".strip()
     where = "/".join(str(wildcards[key]) for key in ("dataset", "model") if key in wildcards)
     fold = f", fold {wildcards['fold']}, seed {wildcards['seed']}" if "fold" in wildcards else ""
     return f"{stage} {where}{fold}"

@@ -1,9 +1,12 @@
 """Exit codes, one sentence on stderr, nothing heavy before it is needed."""
 
+import logging
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -114,18 +117,27 @@ def test_defect_names_its_place_and_no_option_that_is_not_there(monkeypatch, cap
     assert "test_cli.py:" in said
 
 
-def progress(capsys, *events, **planned):
-    """Return what the progress logger says last; times stand still, so a fit takes 100 s."""
-    from types import SimpleNamespace
+def told(**fields) -> logging.LogRecord:
+    """Return a record as Snakemake sends it."""
+    return logging.makeLogRecord(fields)
 
+
+def logger():
     import snakemake_logger_plugin_rheobase as plugin
 
     handler = plugin.LogHandler.__new__(plugin.LogHandler)
-    handler.common_settings = SimpleNamespace(dryrun=False)
+    settings: Any = SimpleNamespace(dryrun=False)
+    handler.common_settings = settings
     handler.__post_init__()
-    handler._plan(SimpleNamespace(stats=planned))
+    return handler
+
+
+def progress(capsys, *events, **planned):
+    """Return what the progress logger says last; times stand still, so a fit takes 100 s."""
+    handler = logger()
+    handler._plan(told(stats=planned))
     for number, (rule, fate, wildcards) in enumerate(events):
-        handler._start(SimpleNamespace(rule_name=rule, wildcards=wildcards, jobid=number))
+        handler._start(told(rule_name=rule, wildcards=wildcards, jobid=number))
         handler.jobs[number] = replace(handler.jobs[number], start=time.monotonic() - 100)
         (handler._finish if fate == "done" else handler._fail)(number)
     return capsys.readouterr().err.splitlines()[-1]
@@ -147,13 +159,8 @@ def test_time_left_drops_what_a_failed_fit_takes_along(capsys):
 
 
 def test_retried_job_counts_again(capsys):
-    from types import SimpleNamespace
-
-    import snakemake_logger_plugin_rheobase as plugin
-
-    handler = plugin.LogHandler.__new__(plugin.LogHandler)
-    handler.__post_init__()
-    record = SimpleNamespace(rule_name="fit", wildcards=a_fit(0), jobid=1)
+    handler = logger()
+    record = told(rule_name="fit", wildcards=a_fit(0), jobid=1)
     handler._start(record)
     handler._fail(1)
     handler._start(record)

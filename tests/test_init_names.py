@@ -8,6 +8,7 @@ import pytest
 
 from rheobase import config as settings
 from rheobase.cli import main
+from rheobase.config.entries import from_table
 from rheobase.stages.check import check
 from rheobase.stages.init import init
 
@@ -86,7 +87,7 @@ def test_names_with_quotes_survive_the_table(tmp_path, rng):
         (tmp_path / name).parent.mkdir()
         np.save(tmp_path / f"{name}.npy", rng.normal(size=(100, 4)))
     init(tmp_path, tmp_path / "c.yaml")
-    table = settings.entries.from_table(tmp_path / "c.tsv")
+    table = from_table(tmp_path / "c.tsv")
     assert [entry.labels["file"] for entry in table] == ['"a"/x.npy', "b/y\tz.npy"]
 
 

@@ -157,7 +157,7 @@ def read_wfdb(
 
     record = str(path.with_suffix("") if path.suffix in (".hea", ".dat") else path)
     with reading(path, "wfdb"):
-        held = wfdb.rdrecord(record)
+        held: Any = wfdb.rdrecord(record)
         values, names, units = held.p_signal, list(held.sig_name), list(held.units)
     kept = pick(path, names, [""] * len(names), reader.get("channels"))
     if other := [names[i] for i in kept if units[i].lower() not in MICROVOLT]:

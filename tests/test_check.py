@@ -119,7 +119,7 @@ def test_a_missing_file_is_named_and_does_not_stop_a_run(capsys):
     assert cli.main(["check", "c.yaml"]) == 2
     assert "source.path: 1 of the 3 files do not exist (data/02.npy);" in capsys.readouterr().err
     assert checked(Path("c.yaml")).datasets
-    assert "warning: c.yaml:5: datasets.rest.source.path: 1 of" in capsys.readouterr().err
+    assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_a_dataset_without_any_file_does_not_stop_the_others(capsys):
     config["datasets"]["gone"] = other
     Path("c.yaml").write_text(yaml.safe_dump(config))
     assert set(checked(Path("c.yaml")).datasets) == {"rest", "gone"}
-    assert "datasets.gone.source.path: none of the 3 files exists" in capsys.readouterr().err
     assert cli.main(["check", "c.yaml"]) == 2
+    assert "datasets.gone.source.path: none of the 3 files exists" in capsys.readouterr().err
     del config["datasets"]["rest"]
     Path("c.yaml").write_text(yaml.safe_dump(config))
     assert cli.main(["run", "c.yaml"]) == 2

@@ -4,7 +4,6 @@ named in it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +19,8 @@ NAMED = 3
 def checked(path: Path, *, every_file: bool = False) -> Config:
     """Return a config after every check, those of the model families included.
 
-    Missing files are an error with ``every_file``, else a warning: a run does what it can, and
-    refuses only where no dataset has a file. Raises ``ConfigError`` listing every problem with
+    Missing files are an error with ``every_file``, else only where no dataset has a file: a run
+    does what it can, and the jobs that miss one say so. Raises ``ConfigError`` listing every problem with
     file and line.
     """
     config, problems = survey(read(path), [path])
@@ -30,9 +29,6 @@ def checked(path: Path, *, every_file: bool = False) -> Config:
     hopeless = sum(not some for some, _ in missing) == len(config.datasets)
     if every_file or hopeless:
         problems += [problem for _, problem in missing]
-    else:
-        for _, problem in missing:
-            print(f"rheobase: warning: {problem}", file=sys.stderr)
     if problems:
         raise ConfigError(in_order(problems))
     return config

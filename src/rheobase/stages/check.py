@@ -20,8 +20,8 @@ def checked(path: Path, *, every_file: bool = False) -> Config:
     """Return a config after every check, those of the model families included.
 
     Missing files are an error with ``every_file``, else only where no dataset has a file: a run
-    does what it can, and the jobs that miss one say so. Raises ``ConfigError`` listing every problem with
-    file and line.
+    does what it can, and the jobs that miss one say so. Raises ``ConfigError`` listing every
+    problem with file and line.
     """
     config, problems = survey(read(path), [path])
     problems += [*_families(config, path), *_generators(config, path)]

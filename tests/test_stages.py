@@ -263,3 +263,17 @@ def test_rule_graph_is_drawn_with_its_description():
     assert "c has 1 fit and runs on the fits of a<b." in "".join(root.itertext())
     assert len(root.findall("path")) == 2 + 2 + 1
     assert len(root.findall("rect")) == 1 + 2 + 1
+
+
+def test_a_model_on_a_random_one_is_fitted_with_every_seed(monkeypatch):
+    dataset = json.loads(spec())["dataset"]
+    models = {"first": {"family": "linear"}, "second": {"family": "linear", "on": "first"}}
+    dataset["models"] = list(models)
+    config = settings.parse({"seeds": [0, 1], "datasets": {"rest": dataset}, "models": models})
+    assert plan.seeds(config, "second") == (0,)
+    random = plan.FAMILIES["linear"]._replace(random=True)
+    monkeypatch.setitem(plan.FAMILIES, "other", random)
+    models["first"]["family"] = "other"
+    config = settings.parse({"seeds": [0, 1], "datasets": {"rest": dataset}, "models": models})
+    assert plan.seeds(config, "second") == (0, 1)
+    assert plan.upstream(config, "second", 1)[0][1] == 1

@@ -83,8 +83,15 @@ def source_files(config: Config, dataset: Dataset) -> dict[str, Path]:
 def seeds(config: Config, model: str) -> tuple[int, ...]:
     """Return the seeds that a model is fitted with: the first alone where seeds change nothing."""
     wanted = config.model_seeds(model)
-    family = FAMILIES.get(config.models[model].family)
-    return wanted if family is None or family.random else wanted[:1]
+    return wanted if is_random(config, model) else wanted[:1]
+
+
+def is_random(config: Config, model: str) -> bool:
+    """Return whether another seed gives another fit, of a model or of one that it runs on."""
+    entry = config.models[model]
+    family = FAMILIES.get(entry.family)
+    own = family is None or family.random
+    return own or bool(entry.on and is_random(config, entry.on))
 
 
 def fits(config: Config, dataset: Dataset, model: str) -> Iterator[tuple[int, int]]:
@@ -157,7 +164,7 @@ def report_spec(config: Config, dataset: Dataset) -> str:
         name: {
             **asdict(config.models[name]),
             "seeds": list(seeds(config, name)),
-            "random": FAMILIES[config.models[name].family].random,
+            "random": is_random(config, name),
         }
         for name in dataset.models
     }

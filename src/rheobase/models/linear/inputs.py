@@ -63,9 +63,12 @@ def _check_one(recording: Recording, first: Recording, units: list[str], other: 
     names = recording.unit_names
     if names != units:
         differ = sorted(set(names) ^ set(units)) or ["the order"]
+        remedy = f"give both the same {recording.unit_dim}s"
+        if recording.modality == "calcium":
+            remedy = "cells of two animals cannot be matched: make a dataset of each, split by time"
         raise ValueError(
             f"{recording.name} has {len(names)} {recording.unit_dim}s and {other} has {len(units)}"
-            f"; they differ in {', '.join(differ[:5])}; give both the same {recording.unit_dim}s"
+            f"; they differ in {', '.join(differ[:5])}; {remedy}"
         )
     bad = ~np.isfinite(recording.signal).all(axis=0)
     if bad.any():

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+import scipy
 
 MIN_FOLDS = 3
 LEVEL = 0.95
@@ -42,9 +42,9 @@ def corrected_t(
     if spread <= 1e-12 * max(abs(mean), 1e-300):
         return None, 1.0 if mean == 0 else 2.0 ** (1 - j)
     error = spread * np.sqrt(1 / j + (1 / (j - 1) if ratio is None else ratio))
-    half = float(stdtrit(j - 1, (1 + LEVEL) / 2)) * error
+    half = float(scipy.special.stdtrit(j - 1, (1 + LEVEL) / 2)) * error
     return Interval(float(mean - half), float(mean + half)), float(
-        2 * stdtr(j - 1, -abs(mean) / error)
+        2 * scipy.special.stdtr(j - 1, -abs(mean) / error)
     )
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import signal as dsp
-from scipy.stats import rankdata
+import scipy
 
 from rheobase.recording import Recording
 
@@ -40,7 +39,7 @@ def _correlations(recording: Recording) -> np.ndarray:
 
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
     """Return the chance that a positive item scores above a negative one (ties count half)."""
-    ranks = rankdata(score)
+    ranks = scipy.stats.rankdata(score)
     n = int(positive.sum())
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
 
@@ -122,7 +121,7 @@ def _calcium(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         there = [int(name.removeprefix("neuron")) for name in recording.unit_names]
         decay = np.exp(-1 / (INDICATOR_TAU_S * recording.rate))
         spikes = truth["spikes"][:, there]
-        calcium = np.asarray(dsp.lfilter([1.0], [1.0, -decay], spikes, axis=0))
+        calcium = np.asarray(scipy.signal.lfilter([1.0], [1.0, -decay], spikes, axis=0))
         active = calcium.std(axis=0) > 0
         both = [
             np.corrcoef(recording.signal[:, i], calcium[:, i])[0, 1] for i in np.flatnonzero(active)
@@ -168,9 +167,11 @@ def _emg(pairs: Sequence[tuple[Path, Path]]) -> list[Row]:
         width = max(1, round(0.25 * recording.rate))
         smooth = np.ones(width) / width
         rms = np.sqrt(
-            dsp.fftconvolve(recording.signal**2, smooth[:, None], mode="same", axes=0).clip(0)
+            scipy.signal.fftconvolve(
+                recording.signal**2, smooth[:, None], mode="same", axes=0
+            ).clip(0)
         )
-        total = dsp.fftconvolve(truth["excitation"].sum(axis=1), smooth, mode="same")
+        total = scipy.signal.fftconvolve(truth["excitation"].sum(axis=1), smooth, mode="same")
         drive.append(float(np.corrcoef(rms.sum(axis=1), total)[0, 1]))
         gestures, patterns = _contractions(recording, truth["stimulus"])
         told.append(told_apart(patterns, gestures))
@@ -236,9 +237,11 @@ def _muscles(everything: np.ndarray, drive: Sequence[float]) -> list[Row]:
 def _same_band(clean: np.ndarray, step: Mapping[str, Any], rate: float) -> np.ndarray:
     low, high = step.get("low_hz"), step.get("high_hz")
     if low and high:
-        return dsp.sosfiltfilt(
-            dsp.butter(4, [low, high], "bandpass", fs=rate, output="sos"), clean, axis=0
+        return scipy.signal.sosfiltfilt(
+            scipy.signal.butter(4, [low, high], "bandpass", fs=rate, output="sos"), clean, axis=0
         )
     if low:
-        return dsp.sosfiltfilt(dsp.butter(4, low, "highpass", fs=rate, output="sos"), clean, axis=0)
+        return scipy.signal.sosfiltfilt(
+            scipy.signal.butter(4, low, "highpass", fs=rate, output="sos"), clean, axis=0
+        )
     return clean

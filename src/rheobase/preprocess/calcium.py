@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.interpolate import make_interp_spline
 
 from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
@@ -125,7 +125,9 @@ def running_percentile(signal: np.ndarray, *, window: int, percentile: float) ->
         windows = sliding_window_view(padded, 2 * half + 1, axis=0)[centres]
         values = np.percentile(windows, percentile, axis=-1)
         made[:, units] = (
-            values if n_time == 1 else make_interp_spline(centres, values, k=1)(np.arange(n_time))
+            values
+            if n_time == 1
+            else scipy.interpolate.make_interp_spline(centres, values, k=1)(np.arange(n_time))
         )
     return made
 
@@ -230,7 +232,7 @@ def _bridged(signal: np.ndarray, bad: np.ndarray, runs: np.ndarray) -> np.ndarra
         if len(good) < 2:
             made[part] = signal[part][good] if len(good) else 0
             continue
-        bridge = make_interp_spline(good, signal[part][good], k=1)
+        bridge = scipy.interpolate.make_interp_spline(good, signal[part][good], k=1)
         made[part.start + gaps] = bridge(np.clip(gaps, good[0], good[-1]))
     return made
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import skew
+import scipy
 
 from rheobase.preprocess import filters, preview, quality
 from rheobase.preprocess.clean import Order
@@ -49,7 +49,7 @@ def measures(
         f = fluorescence[valid, units]
         middle, high = np.percentile(x, (50, 95), axis=1)
         columns["snr"].append((high - middle) / np.maximum(sigma[units], np.finfo(np.float32).tiny))
-        columns["skewness"].append(skew(x.astype(np.float64), axis=1))
+        columns["skewness"].append(scipy.stats.skew(x.astype(np.float64), axis=1))
         columns["saturated_percent"].append(100 * (f == f.max(axis=0)).mean(axis=0))
     found = {"noise": sigma, **{key: np.concatenate(values) for key, values in columns.items()}}
     if order.options["input"] not in ("zscore", "deconvolved") and order.time_unit == "s":

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kurtosis
+import scipy
 
 from rheobase.preprocess import filters
 
@@ -170,7 +170,7 @@ def _kurtosis(signal: np.ndarray) -> np.ndarray:
     for units in filters.unit_chunks(len(signal), signal.shape[1], copies=3):
         x = np.ascontiguousarray(signal[:, units].T, np.float64)
         moving = np.ptp(x, axis=1) > 0
-        made[units][moving] = kurtosis(x[moving], axis=1)
+        made[units][moving] = scipy.stats.kurtosis(x[moving], axis=1)
     return made
 
 

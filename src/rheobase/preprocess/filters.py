@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
-from scipy import signal as dsp
-from scipy.interpolate import PchipInterpolator
+import scipy
 
 CHUNK_BYTES = 1 << 26
 
@@ -79,13 +78,13 @@ def butterworth(
     kind = "highpass" if high is None else "lowpass" if low is None else "bandpass"
     edges = [edge for edge in (low, high) if edge is not None]
     cut = edges[0] if len(edges) == 1 else edges
-    return np.asarray(dsp.butter(order, cut, kind, fs=rate, output="sos"))
+    return np.asarray(scipy.signal.butter(order, cut, kind, fs=rate, output="sos"))
 
 
 def notch(frequencies: Sequence[float], *, rate: float, width_hz: float = 2) -> np.ndarray:
     """Return second-order sections that take out lines, each ``width_hz`` wide at -3 dB."""
     sections = [
-        dsp.tf2sos(*dsp.iirnotch(frequency, frequency / width_hz, fs=rate))
+        scipy.signal.tf2sos(*scipy.signal.iirnotch(frequency, frequency / width_hz, fs=rate))
         for frequency in frequencies
     ]
     return np.concatenate(sections) if sections else np.zeros((0, 6))
@@ -113,11 +112,13 @@ def filter_pieces(
         for units in unit_chunks(length + 2 * width, signal.shape[1], copies=4):
             x = signal[part, units].astype(np.float64)
             if len(sections) and causal:
-                start = dsp.sosfilt_zi(sections)[:, :, None] * x[0]
-                x = dsp.sosfilt(sections, x, axis=0, zi=start)[0]
+                start = scipy.signal.sosfilt_zi(sections)[:, :, None] * x[0]
+                x = scipy.signal.sosfilt(sections, x, axis=0, zi=start)[0]
             elif len(sections):
                 longer = _continued(x, width, lines)
-                x = dsp.sosfiltfilt(sections, longer, axis=0, padlen=0)[width : width + length]
+                x = scipy.signal.sosfiltfilt(sections, longer, axis=0, padlen=0)[
+                    width : width + length
+                ]
             made[part, units] = x
     return made
 
@@ -157,7 +158,7 @@ def spectrum(
     total = np.zeros((samples // 2 + 1, signal.shape[1]))
     for part, count in zip(used, counts, strict=True):
         for units in unit_chunks(part.stop - part.start, signal.shape[1], copies=4):
-            _, power = dsp.welch(signal[part, units], fs=rate, nperseg=samples, axis=0)
+            _, power = scipy.signal.welch(signal[part, units], fs=rate, nperseg=samples, axis=0)
             total[:, units] += count * power
     return np.fft.rfftfreq(samples, 1 / rate), total / sum(counts), sum(counts)
 
@@ -201,7 +202,7 @@ def fill_short_gaps(
             if len(good) < 2 or not short:
                 continue
             at = np.concatenate([np.arange(g.start, g.stop) for g in short])
-            x[at] = PchipInterpolator(good, x[good])(at)
+            x[at] = scipy.interpolate.PchipInterpolator(good, x[good])(at)
             filled[run.start + at, unit] = True
     return made, filled
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+import scipy
 
 from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
@@ -161,7 +161,9 @@ def _bridged(
                 "fd_mm; exclude the recording or raise fd_mm"
             )
         inside = np.clip(at, good[0], good[-1])
-        made[part.start + at] = PchipInterpolator(good, signal[part][good], axis=0)(inside)
+        made[part.start + at] = scipy.interpolate.PchipInterpolator(
+            good, signal[part][good], axis=0
+        )(inside)
     steps.append(
         {
             "step": "bridge moved frames",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import iqr
+import scipy
 
 from rheobase.preprocess import filters, preview, quality
 
@@ -57,7 +57,7 @@ def dvars(signal: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     change = np.diff(signal, axis=0, prepend=np.full((1, signal.shape[1]), np.nan))
     course = np.sqrt((change**2).mean(axis=1))
     course[1:][np.diff(runs) != 0] = np.nan
-    spread = iqr(signal, axis=0) / 1.349
+    spread = scipy.stats.iqr(signal, axis=0) / 1.349
     expected = (spread * np.sqrt(2 * (1 - autocorrelation(signal, runs)))).mean()
     return course, course / expected if expected > 0 else np.full(len(course), np.nan)
 

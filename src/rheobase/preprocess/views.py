@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import signal as dsp
+import scipy
 
 from rheobase.preprocess import filters
 from rheobase.preprocess.calcium_quality import noise
@@ -96,7 +96,9 @@ def _slower(
             made[first:last] = signal[at]
             continue
         start = min(round(first * down / up), part.stop - 1)
-        slow = dsp.resample_poly(signal[start : part.stop], up, down, axis=0, padtype="edge")
+        slow = scipy.signal.resample_poly(
+            signal[start : part.stop], up, down, axis=0, padtype="edge"
+        )
         n = min(len(slow), last - first)
         made[first : first + n] = slow[:n]
         made[first + n : last] = slow[n - 1]

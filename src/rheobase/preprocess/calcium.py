@@ -124,11 +124,9 @@ def running_percentile(signal: np.ndarray, *, window: int, percentile: float) ->
         padded = np.pad(signal[:, units], ((half, half), (0, 0)), mode="reflect")
         windows = sliding_window_view(padded, 2 * half + 1, axis=0)[centres]
         values = np.percentile(windows, percentile, axis=-1)
-        made[:, units] = (
-            values
-            if n_time == 1
-            else scipy.interpolate.make_interp_spline(centres, values, k=1)(np.arange(n_time))
-        )
+        if n_time > 1:
+            values = scipy.interpolate.make_interp_spline(centres, values, k=1)(np.arange(n_time))
+        made[:, units] = values
     return made
 
 

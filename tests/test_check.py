@@ -6,31 +6,13 @@ import numpy as np
 import pytest
 import yaml
 
+from good_config import GOOD, replaced
 from rheobase import cli
 from rheobase import config as settings
 from rheobase.config.read import marked
 from rheobase.io.raw import Raw
 from rheobase.preprocess.clean import clean
 from rheobase.stages.check import checked
-
-GOOD = """
-datasets:
-  rest:
-    modality: fmri
-    source: {kind: path, path: "{data_dir}/{subject}.npy"}
-    entities: {subject: ["01", "02", "03"]}
-    reader: {format: npy, orientation: time_first}
-    repetition_time_s: 2.0
-    split: {by: subject, folds: 3}
-    models: [baseline]
-models:
-  baseline: {family: linear}
-"""
-
-
-@pytest.fixture
-def good():
-    return yaml.safe_load(GOOD)
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +31,6 @@ def problems(text, **keywords):
     with pytest.raises(settings.ConfigError) as caught:
         checked(Path("c.yaml"), **keywords)
     return caught.value.problems
-
-
-def replaced(text, *pairs):
-    for old, new in pairs:
-        assert old in text
-        text = text.replace(old, new)
-    return text
 
 
 def test_errors_of_every_kind_come_at_once_in_the_order_of_lines():
@@ -95,6 +70,7 @@ models:"""
 
 def test_a_broken_model_is_no_unknown_model():
     found = problems(replaced(GOOD, ("family: linear", "famly: linear")))
+    assert any("famly" in problem for problem in found)
     assert not any("no model is called" in problem for problem in found)
 
 

@@ -4,31 +4,13 @@ import copy
 from pathlib import Path
 
 import pytest
-import yaml
 
+from good_config import GOOD, replaced
 from rheobase import config as settings
 from rheobase.config.entries import from_table, recording_name
 from rheobase.config.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
-GOOD = """
-datasets:
-  rest:
-    modality: fmri
-    source: {kind: path, path: "{data_dir}/{subject}.npy"}
-    entities: {subject: ["01", "02", "03"]}
-    reader: {format: npy, orientation: time_first}
-    repetition_time_s: 2.0
-    split: {by: subject, folds: 3}
-    models: [baseline]
-models:
-  baseline: {family: linear}
-"""
-
-
-@pytest.fixture
-def good():
-    return yaml.safe_load(GOOD)
 
 
 def problems(tmp_path, text):
@@ -37,11 +19,6 @@ def problems(tmp_path, text):
     with pytest.raises(settings.ConfigError) as caught:
         settings.parse(settings.read(path), [path])
     return [p.removeprefix(f"{tmp_path}/") for p in caught.value.problems]
-
-
-def replaced(text, old, new):
-    assert old in text
-    return text.replace(old, new)
 
 
 def test_good_config_is_filled_with_defaults(good):
@@ -147,12 +124,12 @@ def test_splitting_by_time_never_standardises_over_the_test_part(good):
     ],
 )
 def test_every_mistake_is_named(tmp_path, old, new, expected):
-    assert any(expected in problem for problem in problems(tmp_path, replaced(GOOD, old, new)))
+    assert any(expected in problem for problem in problems(tmp_path, replaced(GOOD, (old, new))))
 
 
 def test_all_errors_come_at_once(tmp_path):
     text = replaced(
-        replaced(GOOD, "modality: fmri", "modality: fmrii"), "family: linear", "famly: linear"
+        GOOD, ("modality: fmri", "modality: fmrii"), ("family: linear", "famly: linear")
     )
     assert len(problems(tmp_path, text)) >= 3
 
@@ -191,7 +168,7 @@ def tabled(tmp_path, monkeypatch, name="scans.tsv"):
     (tmp_path / "study").mkdir()
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "study" / "c.yaml"
-    path.write_text(replaced(GOOD, 'entities: {subject: ["01", "02", "03"]}', f"table: {name}"))
+    path.write_text(replaced(GOOD, ('entities: {subject: ["01", "02", "03"]}', f"table: {name}")))
     return path
 
 

@@ -2,7 +2,6 @@
 
 import json
 import stat
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -10,30 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rheobase.config.entries import from_entities
-from rheobase.io.sources import fetch
+from source_files import bring, entries, forbid_programs
 
-HERE = Path("data"), Path("downloads")
-
-
-@pytest.fixture(autouse=True)
-def _work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def entries(count=2):
-    return from_entities({"subject": [f"{i:02d}" for i in range(1, count + 1)]})
-
-
-def bring(source, recordings):
-    return fetch(source, dataset="set", entries=recordings, data_dir=HERE[0], download_dir=HERE[1])
-
-
-def forbid_programs(monkeypatch):
-    def refuse(*arguments, **options):
-        raise AssertionError("a program was started")
-
-    monkeypatch.setattr(subprocess, "run", refuse)
+pytestmark = pytest.mark.usefixtures("in_own_folder")
 
 
 def fake_program(tmp_path, monkeypatch, name, body):

@@ -1,11 +1,7 @@
 """Files from addresses, each against a stand-in on this machine: whole, checked, or not there."""
 
-import hashlib
-import io
 import socket
-import tarfile
 import threading
-import zipfile
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,55 +10,11 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError
 
-from rheobase.config.entries import Entry, from_entities
-from rheobase.io.sources import fetch, physionet, transfer
+from rheobase.config.entries import Entry
+from rheobase.io.sources import physionet, transfer
+from source_files import bring, entries, left_behind, put, sha256, tarred, zipped
 
-HERE = Path("data"), Path("downloads")
-
-
-@pytest.fixture(autouse=True)
-def _work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def entries(count=2):
-    return from_entities({"subject": [f"{i:02d}" for i in range(1, count + 1)]})
-
-
-def bring(source, recordings):
-    return fetch(source, dataset="set", entries=recordings, data_dir=HERE[0], download_dir=HERE[1])
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def left_behind():
-    """Return every file below the working folder."""
-    return sorted(str(p) for p in Path().rglob("*") if p.is_file())
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, content in members.items():
-            file.writestr(zipfile.ZipInfo(name), content)
-    return buffer.getvalue()
-
-
-def tarred(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            file.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def put(content: bytes, path: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content)
+pytestmark = pytest.mark.usefixtures("in_own_folder")
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -60,9 +60,8 @@ def pool_p(values: Sequence[float], nulls: np.ndarray) -> tuple[float, float]:
     """Return the permutation p-value of a mean over folds, and the smallest that there could be.
 
     ``nulls`` (fold, draw) holds each fold's permuted values, averaged draw by draw. The smallest is
-    that of a model as good as the best draw in every fold whose draws vary. 12 people in 5 folds,
-    all decoded, give p = 0.014, and 35 people 0.001; of features without meaning (300 simulations,
-    12 people, LDA) 2 % have p <= 0.05.
+    that of a model as good as the best draw in every fold whose draws vary. How often it is wrong
+    is simulated in tests/acceptance/test_linear_chance.py.
     """
     nulls = np.asarray(nulls, float)
     draws = nulls.shape[1]

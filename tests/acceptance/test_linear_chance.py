@@ -79,16 +79,17 @@ def test_perfect_decoding_is_above_chance(people, limit, criterion):
 
 
 @pytest.mark.parametrize("decoder", ["lda", "logistic"])
-@pytest.mark.parametrize("people", [12, 20, 35])
-def test_features_without_meaning_are_not(people, decoder, criterion):
+@pytest.mark.parametrize(("people", "runs"), [(12, 300), (20, 300), (35, 1000)])
+def test_features_without_meaning_are_not(people, runs, decoder, criterion):
+    """The folds' decoders share people, so the test is a little too ready; see docs/linear.md."""
     found = []
-    for seed in range(300):
+    for seed in range(runs):
         rng = np.random.default_rng([people, seed])
         found.append(pooled(sessions(people, 1, two_groups(people), rng), decoder, 200, rng))
-    share = float(np.mean(np.array(found) <= LEVEL))
-    criterion(f"chance-{decoder}-{people}", f"share of 300 with p <= 0.05, {people} people",
-              f"at most {most_allowed(300):.3f}", round(share, 4), share <= most_allowed(300),
-              seeds=300)  # fmt: skip
+    share, strict = (float(np.mean(np.array(found) <= level)) for level in (LEVEL, 0.01))
+    criterion(f"chance-{decoder}-{people}", f"share of {runs} with p <= 0.05, {people} people",
+              f"at most {most_allowed(runs):.3f}", f"{share:.3f} ({strict:.3f} with p <= 0.01)",
+              share <= most_allowed(runs), seeds=runs)  # fmt: skip
 
 
 def test_sessions_of_one_person_are_not_taken_for_people(criterion):

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rheobase.models.linear import Linear, classify, examples, null
+from rheobase.models.decoding import classify, examples, null
+from rheobase.models.linear import Linear
 from rheobase.recording import Recording
 
 SHORT = Linear(permutations=50, horizons=(1,))

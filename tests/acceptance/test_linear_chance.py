@@ -8,8 +8,8 @@ import scipy.signal
 
 from rheobase import metrics, splits
 from rheobase.evaluate.statistics import pool_p
-from rheobase.models.linear import classify, null
-from rheobase.models.linear.examples import Examples
+from rheobase.models.decoding import classify, null
+from rheobase.models.decoding.examples import Examples
 
 pytestmark = pytest.mark.slow
 FAMILY = "linear"

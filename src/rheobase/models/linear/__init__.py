@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rheobase.models.base import Drawing, Fitted, Score
-from rheobase.models.linear import artefacts, connectivity, decode, examples, forecast, null
-from rheobase.models.linear.inputs import acausal_note, check, long_enough, scaler, smooth_note
+from rheobase.models.decoding import decode, examples, null
+from rheobase.models.inputs import acausal_note, check, long_enough, scaler, smooth_note
+from rheobase.models.linear import artefacts, connectivity, forecast
 from rheobase.models.linear.methods import Cite, sentences
 from rheobase.recording import Recording
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rheobase.models.decoding import decode
+from rheobase.models.decoding.decode import Decoder
 from rheobase.models.linear.connectivity import Connectivity
-from rheobase.models.linear.decode import Decoder
 from rheobase.models.linear.forecast import Forecast
 
 
@@ -69,7 +70,7 @@ def pack(
     if networks is not None:
         coordinates["network"] = ("unit", np.asarray(networks).astype(str))
     if decoder is not None:
-        variables |= _decoder_arrays(decoder)
+        variables |= decode.to_arrays(decoder)
         coordinates["output"] = decoder.classes.astype(str)
     return xr.Dataset(variables, coords=coordinates)
 
@@ -85,24 +86,6 @@ def _coordinates(
         "lag": np.arange(forecasts[0].order),
         "coefficient": ["slope", "intercept"],
         "recording": np.array(list(recordings), str),
-    }
-
-
-def _decoder_arrays(decoder: Decoder) -> dict[str, Any]:
-    value = decoder.kind == "value"
-    rival = ("best", decoder.rival) if value else (("output", "feature"), decoder.rival)
-    return {
-        "decode_mean": ("feature", decoder.mean),
-        "decode_scale": ("feature", decoder.scale),
-        "decode_weights": (("feature", "output"), decoder.weights),
-        "decode_bias": ("output", decoder.bias),
-        "decode_centre": ((), np.float64(decoder.centre)),
-        "decode_delay": ((), np.int64(decoder.delay)),
-        "decode_penalty": ((), np.float64(decoder.penalty)),
-        "decode_majority": ((), np.array(decoder.majority)),
-        "decode_kind": ((), np.array(decoder.kind)),
-        "decode_features": ((), np.array(decoder.features)),
-        f"rival/{'best_feature' if value else 'class_means'}": rival,
     }
 
 
@@ -124,19 +107,6 @@ def unpack(arrays: xr.Dataset) -> Learnt:
         units, networks, arrays["mean"].values, arrays["scale"].values, forecasts,
         arrays["correlation"].values.astype(np.float64),
         arrays["pearson_edges"].values.astype(np.float64),
-        arrays["rival/lag1_autocorrelation"].values, _decoder(arrays), int(arrays["seed"]),
-    )  # fmt: skip
-
-
-def _decoder(arrays: xr.Dataset) -> Decoder | None:
-    if "decode_kind" not in arrays:
-        return None
-    kind = str(arrays["decode_kind"].values)
-    rival = "rival/best_feature" if kind == "value" else "rival/class_means"
-    return Decoder(
-        kind, str(arrays["decode_features"].values), arrays["output"].values.astype(str),
-        arrays["decode_mean"].values, arrays["decode_scale"].values,
-        arrays["decode_weights"].values, arrays["decode_bias"].values, arrays[rival].values,
-        float(arrays["decode_centre"]), str(arrays["decode_majority"].values),
-        int(arrays["decode_delay"]), float(arrays["decode_penalty"]),
+        arrays["rival/lag1_autocorrelation"].values, decode.from_arrays(arrays),
+        int(arrays["seed"]),
     )  # fmt: skip

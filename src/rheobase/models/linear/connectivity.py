@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rheobase import metrics
-from rheobase.models.linear.inputs import by_name, own_standard, scaler
-from rheobase.models.linear.null import rounded, stream
+from rheobase.models.decoding.null import rounded, stream
+from rheobase.models.inputs import by_name, own_standard, scaler
 from rheobase.recording import Recording
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from rheobase.models.decoding.decode import Decoder
+    from rheobase.models.decoding.examples import Examples
     from rheobase.models.linear.artefacts import Learnt
-    from rheobase.models.linear.decode import Decoder
-    from rheobase.models.linear.examples import Examples
 
 COLOURS = {
     "linear": "#0072B2",

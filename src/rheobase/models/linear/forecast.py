@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rheobase import rivals
-from rheobase.models.linear.inputs import by_name, dealt, inner_groups, pieces
+from rheobase.models.inputs import by_name, dealt, inner_groups, pieces
 from rheobase.recording import Recording
 from rheobase.rivals import Gram
 

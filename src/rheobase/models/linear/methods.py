@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rheobase.models.linear.classify import INNER_FOLDS
+from rheobase.models.decoding.classify import INNER_FOLDS
 
 Cite = Callable[..., str]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rheobase import metrics
-from rheobase.models.linear.inputs import by_name, own_standard
+from rheobase.models.inputs import by_name, own_standard
 from rheobase.recording import Recording
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rheobase import metrics, rivals
-from rheobase.models.linear.examples import Examples
-from rheobase.models.linear.inputs import dealt, inner_groups
+from rheobase.models.decoding.examples import Examples
+from rheobase.models.inputs import dealt, inner_groups
 
 INNER_FOLDS = 5
 Affine = tuple[np.ndarray, np.ndarray]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rheobase import metrics
-from rheobase.models.linear.examples import Examples, strata
+from rheobase.models.decoding.examples import Examples, strata
 from rheobase.recording import Recording
 
 LEAST_LENGTHS = 10

@@ -1,0 +1,1 @@
+"""Decoding of labels by linear maps, with permutation nulls: a model for some, a rival for all."""

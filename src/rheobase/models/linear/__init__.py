@@ -96,7 +96,7 @@ class Linear:
         scores.append(
             Score("connectivity_loglik", ours, {"independent_units": alone}, unit="nats", note=note)
         )
-        found = connectivity.identify(
+        found = connectivity.identification(
             test, learnt.pearson, learnt.autocorrelation, draws=self.permutations, seed=learnt.seed
         )
         scores += [_identification_score(found)] if found else []
@@ -218,14 +218,15 @@ def _drift(value: float, rivals: dict[str, float]) -> str:
     )
 
 
-def _identification_score(found: connectivity.Identification) -> Score:
+def _identification_score(how: connectivity.Identification) -> Score:
+    found = how.found
     few = "; so few people that no result could reach p < 0.05" if found.people < 4 else ""
     return Score(
         "identification_accuracy", found.accuracy,
-        {"lag1_autocorrelation": found.autocorrelation, "connectivity_uncentred": found.uncentred},
+        {"lag1_autocorrelation": how.autocorrelation, "connectivity_uncentred": how.uncentred},
         chance=1 / found.people, p_value=found.p_value,
         note=(
-            f"{found.people} people, between {found.between}: {found.there:.2f} forward, "
+            f"{found.people} people, between {how.between}: {found.there:.2f} forward, "
             f"{found.back:.2f} back{few}"
         ),
         null=found.null,

@@ -6,13 +6,14 @@ count. Identification uses plain Pearson correlation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rheobase import metrics
-from rheobase.models.decoding.null import rounded, stream
+from rheobase.models import identify
+from rheobase.models.decoding.null import stream
 from rheobase.models.inputs import by_name, own_standard, scaler
 from rheobase.recording import Recording
 
@@ -104,21 +105,16 @@ def loglik(test: Sequence[Recording], matrix: np.ndarray) -> tuple[float, float]
 
 @dataclass(frozen=True)
 class Identification:
-    """How well people are told apart, and how it was done."""
+    """How well people are told apart by connectivity, and how it was done."""
 
-    accuracy: float
-    there: float
-    back: float
+    found: identify.Found
     uncentred: float
     autocorrelation: float
-    people: int
     between: str
     """``sessions`` or ``halves``"""
-    p_value: float
-    null: tuple[float, ...]
 
 
-def identify(
+def identification(
     test: Sequence[Recording], group: np.ndarray, profile: np.ndarray, *, draws: int, seed: int
 ) -> Identification | None:
     """Return how often a person's connectivity is nearest to that person's other half or session.
@@ -126,71 +122,21 @@ def identify(
     ``group`` (edge,) and ``profile`` (unit,), the training means of correlation and lag-1
     autocorrelation, are subtracted first. None with fewer than two people or three edges.
     """
-    pairs, between = _pairs(test)
+    pairs, between = identify.pairs(test)
     if len(pairs) < 2 or len(group) < 3:
         return None
     sides = [[pair[side] for pair in pairs] for side in (0, 1)]
     first, second = (np.stack([_edges(s) for s in side]) for side in sides)
     lags = [np.stack([autocorrelation(s) for s in side]) - profile for side in sides]
-    there, back = metrics.identification(first - group, second - group)
-    matches = [
-        metrics.nearest_profile(first - group, second - group),
-        metrics.nearest_profile(second - group, first - group),
-    ]
-    rng = stream(seed, 1, test)
-    orders = [rng.permutation(len(pairs)) for _ in range(draws)]
-    null = np.array(
-        [np.mean([_hits(matches[0], o), _hits(matches[1], o.argsort())]) for o in orders]
-    )
-    accuracy = (there + back) / 2
     return Identification(
-        accuracy, there, back, float(np.mean(metrics.identification(first, second))),
-        float(np.mean(metrics.identification(*lags))), len(pairs), between,
-        metrics.permutation_p(accuracy, null), rounded(null),
+        identify.people(first - group, second - group, draws=draws, rng=stream(seed, 1, test)),
+        float(np.mean(metrics.identification(first, second))),
+        float(np.mean(metrics.identification(*lags))), between,
     )  # fmt: skip
-
-
-def _hits(match: np.ndarray, order: np.ndarray) -> float:
-    return float(np.mean(match == order))
 
 
 def _edges(segments: Sequence[Recording]) -> np.ndarray:
     return metrics.edges(metrics.correlation(own_standard(segments)))
-
-
-def _pairs(test: Sequence[Recording]) -> tuple[list[tuple[list[Recording], list[Recording]]], str]:
-    """Return two sets of segments for each person: two sessions where two people have them."""
-    people: dict[str, dict[str, list[list[Recording]]]] = {}
-    for segments in by_name(test).values():
-        session = segments[0].entities.get("session", "")
-        people.setdefault(segments[0].subject, {}).setdefault(session, []).append(segments)
-    several = {k: v for k, v in people.items() if len(v) >= 2}
-    if len(several) >= 2:
-        return [_first_two(v) for v in several.values()], "sessions"
-    return [_halves(next(iter(v.values()))[0]) for v in people.values()], "halves"
-
-
-def _first_two(sessions: Mapping[str, list[list[Recording]]]):
-    one, two = (
-        [segment for recording in sessions[key] for segment in recording]
-        for key in sorted(sessions)[:2]
-    )
-    return one, two
-
-
-def _halves(segments: list[Recording]) -> tuple[list[Recording], list[Recording]]:
-    """Return the segments cut where half of their valid samples lie behind."""
-    left = sum(int(s.valid.sum()) for s in segments) // 2
-    first, second = [], []
-    for segment in segments:
-        cut = (
-            int(np.searchsorted(np.cumsum(segment.valid), left, side="left")) + 1 if left > 0 else 0
-        )
-        for half, start, stop in ((first, 0, cut), (second, cut, None)):
-            if segment.valid[start:stop].any():
-                half.append(segment.segment(start, stop))
-        left -= int(segment.valid[:cut].sum())
-    return first, second
 
 
 def group(learnt: Connectivity, units: int) -> dict[str, np.ndarray]:

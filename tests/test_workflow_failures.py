@@ -33,7 +33,7 @@ SHORT = r"sub-\d: its longest unbroken stretch .* the longest horizon needs 502"
 def failing(tmp_path_factory):
     """Return the folder of a run in which one dataset was good, and the run as it ended."""
     folder = tmp_path_factory.mktemp("failing")
-    path = tiny(folder, good=["baseline", "again"], bad=["baseline"], hasty=["baseline", "late"])
+    path = tiny(folder, good=["baseline", "again"], rest=["baseline"], hasty=["baseline", "late"])
 
     def edit(config):
         config["models"]["again"] = {**LINEAR, "on": "baseline"}
@@ -42,8 +42,8 @@ def failing(tmp_path_factory):
     change(path, edit)
     signal = series(2)
     signal[5, 2] = np.nan
-    np.save(folder / "in" / "bad" / "2.npy", signal)
-    (folder / "in" / "bad" / "3.npy").unlink()
+    np.save(folder / "in" / "rest" / "2.npy", signal)
+    (folder / "in" / "rest" / "3.npy").unlink()
     return folder, run(folder, path, "--cores", "2")
 
 
@@ -76,8 +76,8 @@ def test_the_other_dataset_finishes(failing):
 def test_bad_recordings_are_named_in_the_report_and_nothing_is_fitted(failing):
     folder, _ = failing
     for sentence in BAD.values():
-        assert re.search(sentence, page(folder, "bad"))
-    assert not (folder / "results" / "bad" / "models").exists()
+        assert re.search(sentence, page(folder, "rest"))
+    assert not (folder / "results" / "rest" / "models").exists()
 
 
 def test_failing_model_is_named_in_the_report_and_the_other_is_scored(failing):
@@ -100,17 +100,6 @@ def test_model_on_another_models_output_runs_on_the_same_fold(failing):
 
     assert forecast("baseline") > 0.2
     assert abs(forecast("again")) < 0.1
-
-
-def test_bad_dataset_is_done_once_its_recordings_are_mended(failing, tmp_path):
-    folder = shutil.copytree(failing[0], tmp_path / "run", symlinks=True)
-    for subject in BAD:
-        np.save(folder / "in" / "bad" / f"{subject}.npy", series(int(subject)))
-    change(folder / "c.yaml", lambda config: config["datasets"].pop("hasty"))
-    again = run(folder, "c.yaml", "--cores", "2")
-    assert again.returncode == 0, again.stderr
-    assert "Failed jobs" not in page(folder, "bad")
-    assert scores(folder, "bad", "baseline")
 
 
 def test_wrong_config_starts_no_job(tmp_path):
@@ -137,23 +126,32 @@ def test_corrupted_recording_is_named_and_never_used(copied):
     assert not (copied / "results/rest/models/baseline/metrics.json").exists()
 
 
-def test_killed_run_goes_on_and_gives_on_one_core_what_a_whole_run_gave_on_two(finished, tmp_path):
-    command = [*RHEOBASE, "run", str(tiny(tmp_path)), "--cores", "1"]
+def killed_once_a_fit_is_there(folder):
+    """Start a run on one core and kill it; returns its command."""
+    command = [*RHEOBASE, "run", "c.yaml", "--cores", "1"]
     with subprocess.Popen(
         command,
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as started:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("results/rest/models/*/*/run.json")):
+        deadline = time.monotonic() + 300
+        while not list(folder.glob("results/rest/models/*/*/run.json")):
             assert time.monotonic() < deadline
             assert started.poll() is None
             time.sleep(0.05)
         os.killpg(started.pid, signal.SIGKILL)
-    again = run(tmp_path, command=command)
+    return command
+
+
+def test_mended_and_killed_run_goes_on_and_ends_like_one_on_two_cores(failing, finished, tmp_path):
+    folder = shutil.copytree(failing[0], tmp_path / "run", symlinks=True)
+    for subject in BAD:
+        np.save(folder / "in" / "rest" / f"{subject}.npy", series(int(subject)))
+    shutil.copyfile(finished / "c.yaml", folder / "c.yaml")
+    again = run(folder, command=killed_once_a_fit_is_there(folder))
     assert again.returncode == 0, again.stderr
     assert "a stopped run left a lock" in again.stderr
-    assert hashes(tmp_path) == hashes(finished)
+    assert "Failed jobs" not in page(folder, "rest")
+    assert hashes(folder / "results" / "rest") == hashes(finished / "results" / "rest")

@@ -86,10 +86,10 @@ def change(path, edit):
     path.write_text(yaml.safe_dump(config))
 
 
-def hashes(folder):
-    """Return the checksums of all results that do not hold a time."""
-    files = [p for p in (folder / "results").rglob("*") if p.is_file() and p.name not in TIMED]
-    return {str(p.relative_to(folder)): file_sha256(p) for p in files}
+def hashes(results):
+    """Return the checksums of all files of a folder of results that do not hold a time."""
+    files = [p for p in results.rglob("*") if p.is_file() and p.name not in TIMED]
+    return {str(p.relative_to(results)): file_sha256(p) for p in files}
 
 
 def planned(folder, *options):

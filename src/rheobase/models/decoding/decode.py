@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rheobase import metrics, rivals
 from rheobase.models.base import Score
 from rheobase.models.decoding import classify, null
-from rheobase.models.decoding.examples import Examples, How, NotDecodableError, gather
+from rheobase.models.decoding.examples import Examples, gather
+from rheobase.models.decoding.labels import How, NotDecodableError, classes_in, too_short
 from rheobase.recording import Recording
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 FIRST_C = 0.01
 LONGEST_DELAY_S = 8.0
+NOT_EXCHANGED = "no labels of a test part could be exchanged, so chance is not tested there"
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,7 @@ def fit(
     examples = gather(train, how, delay=delays[0])
     classes = np.unique(examples.y)
     if len(classes) < 2:
-        raise NotDecodableError(
-            f"{train[0].name}: label {train[0].label_name!r} has the one class {str(classes[0])!r} "
-            "in the training part; decoding needs two, so change the split or drop the label"
-        )
+        raise NotDecodableError(_one_class(train, how, str(classes[0])))
     if how.features == "windows":
         mean, scale = classify.standard(examples.x)
         weights, bias = classify.lda((examples.x - mean) / scale, examples.y, classes)
@@ -77,6 +72,20 @@ def fit(
     mean, scale = classify.standard(examples.x)
     path = classify.logistic_path((examples.x - mean) / scale, examples.y, classes, [c])
     return _finish_class(examples, how, classes, *next(path), delay, c)
+
+
+def _one_class(train: Sequence[Recording], how: How, left: str) -> str:
+    """Return why one class is left: the training part has no other, or its examples were cut."""
+    label, there = f"label {train[0].label_name!r}", classes_in(train, how)
+    if len(there) > 1:
+        return (
+            f"{train[0].name}: {label} has {len(there)} classes in the training part, but only "
+            f"{left!r} is left of them: {too_short(train, how)}"
+        )
+    return (
+        f"{train[0].name}: {label} has the one class {left!r} "
+        "in the training part; decoding needs two, so change the split or drop the label"
+    )
 
 
 def _delays(recording: Recording, how: How, delay_s: float | None) -> list[int]:
@@ -193,6 +202,7 @@ def _score_class(
         chance=float(spread.mean()) if len(spread) else 1 / len(decoder.classes),
         p_value=metrics.permutation_p(value, spread) if len(spread) else None,
         note=_class_note(decoder, examples, classes, draws, bool(len(spread))),
+        caution="" if len(spread) else NOT_EXCHANGED,
         null=null.rounded(spread),
     )  # fmt: skip
 
@@ -202,11 +212,9 @@ def _class_note(decoder, examples, classes, draws: int, tested: bool) -> str:
     said = [f"{len(classes)} classes, {len(examples.y)} examples of {units} exchangeable units"]
     unknown = sorted(set(classes.tolist()) - set(decoder.classes.tolist()))
     if unknown:
-        said.append(f"the training part has no {', '.join(unknown)}, so that is always missed")
-    if not tested:
-        said.append("nothing could be exchanged, so chance is not tested")
-    elif null.smallest_p(examples, draws) > 0.05:
-        said.append("so few units that no result could reach p < 0.05")
+        said.append(f"no example of {', '.join(unknown)} was learnt, so that is always missed")
+    if tested and null.smallest_p(examples, draws) > 0.05:
+        said.append("so few units that this fold alone could not reach p < 0.05")
     return "; ".join(said)
 
 
@@ -224,11 +232,12 @@ def _score_value(
     note = f"{len(examples.y)} examples"
     if np.isfinite(own):
         note += f"; about the test part's own mean R2 is {own:.2f}"
-    if not len(spread):
-        few = "the label is too smooth or too short to test against chance: it holds {:.1f} {}"
-        alone = "nothing could be exchanged, so chance is not tested"
-        held = few.format(null.lengths(examples), "autocorrelation times, and 10 are needed")
-        note += f"; {held if examples.within else alone}"
+    caution = "" if len(spread) else NOT_EXCHANGED
+    if examples.within and caution:
+        caution = (
+            "the label is too smooth or too short to test against chance: it holds "
+            f"{null.lengths(examples):.1f} autocorrelation times, and 10 are needed"
+        )
     return Score(
         "decode_r2", value,
         {
@@ -237,54 +246,5 @@ def _score_value(
         },
         chance=float(spread.mean()) if len(spread) else None,
         p_value=metrics.permutation_p(value, spread) if len(spread) else None,
-        note=note, null=null.rounded(spread),
-    )  # fmt: skip
-
-
-def to_arrays(decoder: Decoder, prefix: str = "decode") -> dict[str, Any]:
-    """Return what a decoder is made of as named variables of a dataset.
-
-    Class names belong into a coordinate ``output`` (``output_<prefix>`` for another prefix).
-    """
-    value = decoder.kind == "value"
-    feature, output = _dimensions(prefix)
-    rival = (f"best{feature[7:]}", decoder.rival) if value else ((output, feature), decoder.rival)
-    scalars = {
-        "centre": np.float64(decoder.centre), "delay": np.int64(decoder.delay),
-        "penalty": np.float64(decoder.penalty), "majority": np.array(decoder.majority),
-        "kind": np.array(decoder.kind), "features": np.array(decoder.features),
-    }  # fmt: skip
-    return {
-        f"{prefix}_mean": (feature, decoder.mean),
-        f"{prefix}_scale": (feature, decoder.scale),
-        f"{prefix}_weights": ((feature, output), decoder.weights),
-        f"{prefix}_bias": (output, decoder.bias),
-        **{f"{prefix}_{name}": ((), scalar) for name, scalar in scalars.items()},
-        _rival(prefix, value): rival,
-    }
-
-
-def _dimensions(prefix: str) -> tuple[str, str]:
-    own = "" if prefix == "decode" else f"_{prefix}"
-    return f"feature{own}", f"output{own}"
-
-
-def _rival(prefix: str, value: bool) -> str:
-    own = "" if prefix == "decode" else f"{prefix}/"
-    return f"rival/{own}{'best_feature' if value else 'class_means'}"
-
-
-def from_arrays(arrays: xr.Dataset, prefix: str = "decode") -> Decoder | None:
-    """Return what ``to_arrays`` described; None where there is none of that prefix."""
-    if f"{prefix}_kind" not in arrays:
-        return None
-
-    def one(name: str) -> Any:
-        return arrays[f"{prefix}_{name}"].values
-
-    kind = str(one("kind"))
-    return Decoder(
-        kind, str(one("features")), arrays[_dimensions(prefix)[1]].values.astype(str), one("mean"),
-        one("scale"), one("weights"), one("bias"), arrays[_rival(prefix, kind == "value")].values,
-        float(one("centre")), str(one("majority")), int(one("delay")), float(one("penalty")),
+        note=note, caution=caution, null=null.rounded(spread),
     )  # fmt: skip

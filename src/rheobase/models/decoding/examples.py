@@ -13,12 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rheobase import metrics
+from rheobase.models.decoding.labels import (
+    How,
+    NotDecodableError,
+    choose,
+    classes_in,
+    label_of,
+    too_short,
+)
 from rheobase.models.inputs import by_name, own_standard
 from rheobase.recording import Recording
 
-
-class NotDecodableError(ValueError):
-    """Why a label cannot be decoded from these recordings; all else can be modelled."""
+__all__ = ["Examples", "How", "NotDecodableError", "choose", "gather", "label_of", "strata"]
 
 
 @dataclass(frozen=True)
@@ -44,63 +50,6 @@ class Examples:
         return Examples(**kept, within=self.within)
 
 
-@dataclass(frozen=True)
-class How:
-    """Where features and labels are taken from."""
-
-    features: str
-    """connectivity | windows | samples"""
-    kind: str
-    """class | value"""
-    window_s: float
-    hop_s: float
-    trim_s: float
-    ignore: tuple[str, ...]
-
-
-def choose(recording: Recording, *, window_s: float, hop_s: float, trim_s: float, ignore) -> How:
-    """Return how this recording's label is decoded."""
-    over_time = isinstance(label_of(recording), np.ndarray)
-    kind = recording.label_kind or "class"
-    if recording.modality == "emg" and (over_time or kind == "class"):
-        features = "windows"
-    else:
-        features = "samples" if over_time else "connectivity"
-    return How(features, kind, window_s, hop_s, trim_s, tuple(str(name) for name in ignore))
-
-
-def label_of(recording: Recording) -> str | float | np.ndarray:
-    """Return a recording's label, class names as text, missing ones empty or NaN."""
-    try:
-        label = recording.label
-    except KeyError:
-        raise NotDecodableError(
-            f"{recording.name} has no label {recording.label_name!r}; give it one or leave it out"
-        ) from None
-    if recording.label_kind == "value":
-        try:
-            values = np.asarray(label, np.float64)
-        except ValueError:
-            raise ValueError(
-                f"{recording.name}: label {recording.label_name!r} holds text; "
-                "label kind value needs numbers (or use kind class)"
-            ) from None
-        return values if values.ndim else float(values)
-    named = _as_text(np.asarray(label))
-    return named if named.ndim else str(named)
-
-
-def _as_text(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "f":
-        whole = np.where(np.isfinite(values), values, 0)
-        text = (
-            whole.astype(int).astype(str) if np.all(whole == np.rint(whole)) else whole.astype(str)
-        )
-        return np.where(np.isfinite(values), text, "")
-    text = values.astype(str)
-    return np.where(np.isin(text, ["nan", "None", "n/a"]), "", text)
-
-
 def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Examples:
     """Return the labelled examples of the recordings; ``delay`` in samples, label before signal.
 
@@ -123,6 +72,11 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
     labelled = np.isfinite(examples.y) if how.kind == "value" else examples.y != ""
     if how.kind == "class" and how.ignore:
         labelled &= ~np.isin(examples.y, how.ignore)
+    if not labelled.any() and classes_in(recordings, how):
+        raise NotDecodableError(
+            f"{recordings[0].name}: label {recordings[0].label_name!r} has no example left: "
+            f"{too_short(recordings, how)}"
+        )
     if not labelled.any():
         raise NotDecodableError(
             f"{recordings[0].name}: no example carries a usable label {recordings[0].label_name!r} "

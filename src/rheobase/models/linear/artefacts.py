@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rheobase.models.decoding import decode
 from rheobase.models.decoding.decode import Decoder
+from rheobase.models.decoding.pack import from_arrays as unpack_decoder
+from rheobase.models.decoding.pack import to_arrays as pack_decoder
 from rheobase.models.linear.connectivity import Connectivity
 from rheobase.models.linear.forecast import Forecast
 
@@ -70,7 +71,7 @@ def pack(
     if networks is not None:
         coordinates["network"] = ("unit", np.asarray(networks).astype(str))
     if decoder is not None:
-        variables |= decode.to_arrays(decoder)
+        variables |= pack_decoder(decoder)
         coordinates["output"] = decoder.classes.astype(str)
     return xr.Dataset(variables, coords=coordinates)
 
@@ -107,6 +108,6 @@ def unpack(arrays: xr.Dataset) -> Learnt:
         units, networks, arrays["mean"].values, arrays["scale"].values, forecasts,
         arrays["correlation"].values.astype(np.float64),
         arrays["pearson_edges"].values.astype(np.float64),
-        arrays["rival/lag1_autocorrelation"].values, decode.from_arrays(arrays),
+        arrays["rival/lag1_autocorrelation"].values, unpack_decoder(arrays),
         int(arrays["seed"]),
     )  # fmt: skip

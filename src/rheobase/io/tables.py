@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rheobase.io.arrays import positions
+from rheobase.io.clock import rate_of
 from rheobase.io.raw import Raw
 from rheobase.io.values import blocks, check_range, listing, parsed, reading, time_first
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = ["", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "null", "NULL"]
-UNEVEN = 1.5
 COMMAS = "export it with commas and decimal points"
 
 
@@ -72,7 +72,9 @@ def _read(path: Path, reader: Mapping[str, Any], delimiter: str) -> Raw:
             times[name] = blocks(values, path, special[option]) if name == "block" else values
     rate = None
     if "time_column" in special:
-        rate = _rate(table, _numbers(table, frame, special["time_column"]), special["time_column"])
+        name = special["time_column"]
+        time, told = _numbers(table, frame, name), f"time in column {name!r}"
+        rate = rate_of(time, told, lambda row: f"{path}: {table.line(row)}")
     return Raw(signal, tuple(signals), rate_hz=rate, times=times)
 
 
@@ -244,28 +246,3 @@ def _labels(table: Table, frame: pd.DataFrame, name: str) -> np.ndarray:
             f"{table.path}: {table.line(texts.index(''))}, column {name!r} holds no label"
         )
     return values
-
-
-def _rate(table: Table, time: np.ndarray, name: str) -> float:
-    """Return samples per second from the median step of a column of seconds."""
-    steps = np.diff(time)
-    if not len(steps) or not np.isfinite(time).all():
-        row = int((~np.isfinite(time)).argmax())
-        raise ValueError(
-            f"{table.path}: {table.line(row)}, column {name!r}: time needs "
-            "two numbers or more and no gap; complete it"
-        )
-    median = float(np.median(steps))
-    if steps.min() <= 0:
-        row = int((steps <= 0).argmax()) + 1
-        raise ValueError(
-            f"{table.path}: {table.line(row)}: time in column {name!r} does not increase"
-        )
-    if steps.max() > UNEVEN * median:
-        row = int(steps.argmax()) + 1
-        raise ValueError(
-            f"{table.path}: {table.line(row)}: time in column {name!r} jumps by {steps.max():g} s, "
-            f"more than {UNEVEN} times the median step of {median:g} s; resample or cut the "
-            "recording"
-        )
-    return 1 / median

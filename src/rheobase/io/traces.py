@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rheobase.io.clock import rate_of
 from rheobase.io.raw import Raw
 from rheobase.io.values import floats, listing, one_each, reading
-
-IRREGULAR = 0.1
 
 
 def read_suite2p(
@@ -159,7 +158,11 @@ def _series(path: Path, series: Any, reader: Mapping[str, Any]) -> Raw:
         )
     if (series.conversion, series.offset) != (1.0, 0.0):
         signal = signal * signal.dtype.type(series.conversion) + signal.dtype.type(series.offset)
-    rate = float(series.rate) if stamps is None else _regular_rate(path, series.name, stamps)
+    if stamps is None:
+        rate = float(series.rate)
+    else:
+        told = f"time of {series.name}"
+        rate = rate_of(stamps, told, lambda sample: f"{path}: sample {sample}")
     names, unit_labels = _regions(path, series.rois.table, rows, reader)
     extras = {}
     if "iscell" in series.rois.table.colnames:
@@ -185,16 +188,3 @@ def _regions(
         return tuple(str(name) for name in column(reader["names_key"])), labels
     identities = np.asarray(table.id.data[()])[rows]
     return tuple(f"roi{identity}" for identity in identities), labels
-
-
-def _regular_rate(path: Path, name: str, stamps: np.ndarray) -> float:
-    steps = np.diff(stamps)
-    median = float(np.median(steps)) if len(steps) else 0.0
-    off = np.abs(steps - median)
-    if median <= 0 or not np.isfinite(off).all() or off.max() > IRREGULAR * median:
-        at = int(np.argmax(np.where(np.isfinite(off), off, np.inf))) + 1 if len(off) else 0
-        raise ValueError(
-            f"{path}: timestamps of {name} are not regular: the step before sample {at} differs by "
-            f"more than {IRREGULAR:.0%} from the median of {median:g} s; resample it first"
-        )
-    return 1 / median

@@ -27,6 +27,7 @@ def test_bids_names_become_entities(tmp_path, rng):
         "datasets.mine.modality",
         "datasets.mine.reader.orientation",
         "datasets.mine.sampling_rate_hz",
+        "datasets.mine.units",
     ]
 
 
@@ -84,17 +85,53 @@ def test_filled_in_config_is_right(tmp_path, rng):
     text = (tmp_path / "c.yaml").read_text()
     assert 'key: "dff"' in text
     text = text.replace('modality: "?"', "modality: calcium").replace('by: "?"', "by: subject")
+    text = text.replace('units: "?"', "#")
     text = text.replace('orientation: "?"', "orientation: time_last").replace('hz: "?"', "hz: 5")
     (tmp_path / "c.yaml").write_text(text)
     assert "fine" in check(tmp_path / "c.yaml")
 
 
-def test_time_column_of_a_table_gives_the_rate(tmp_path):
-    (tmp_path / "a.csv").write_text("time,left,right\n0.0,1,2\n0.5,2,1\n")
-    init(tmp_path, tmp_path / "c.yaml")
-    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
-    assert written["reader"] == {"format": "csv", "time_column": "time"}
+def starter(folder, head):
+    """Return the starter config of a table with this line of names."""
+    folder.joinpath("a.csv").write_text(f"{head}\n0.0,1,2\n0.5,2,1\n")
+    init(folder, folder / "c.yaml")
+    return settings.read(folder / "c.yaml")["datasets"]["mine"]
+
+
+@pytest.mark.parametrize("name", ["time_s", "Time (s)", "t [sec]", "seconds"])
+def test_time_column_that_says_seconds_gives_the_rate(tmp_path, name):
+    written = starter(tmp_path, f"{name},left,right")
+    assert written["reader"] == {"format": "csv", "time_column": name}
     assert "sampling_rate_hz" not in written
+
+
+@pytest.mark.parametrize("name", ["time", "t", "Timestamps"])
+def test_time_column_without_a_unit_is_never_taken_for_seconds(tmp_path, name):
+    assert starter(tmp_path, f"{name},left,right")["reader"]["time_column"] == "?"
+    assert "datasets.mine.reader.time_column" in unknowns(tmp_path / "c.yaml")
+    assert f'# "{name}" if it is in seconds; else' in (tmp_path / "c.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["time_ms", "t (us)", "time [msec]"])
+def test_time_column_in_another_unit_is_left_out(tmp_path, name):
+    written = starter(tmp_path, f"{name},left,right")
+    assert written["reader"] == {"format": "csv", "columns": {"exclude": [name]}}
+    assert written["sampling_rate_hz"] == "?"
+
+
+def test_names_like_a_time_are_signals(tmp_path):
+    assert starter(tmp_path, "ts,t1,tibialis")["reader"] == {"format": "csv"}
+
+
+def test_region_series_are_recordings_and_confounds_are_not(tmp_path):
+    for subject in ("01", "02"):
+        for name in ("atlas-Gordon_timeseries", "desc-confounds_timeseries", "motion"):
+            (tmp_path / f"sub-{subject}_task-rest_{name}.tsv").write_text("a\tb\n1\t2\n3\t4\n")
+    said = init(tmp_path, tmp_path / "c.yaml")
+    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
+    assert written["source"]["path"].endswith("task-{task}_atlas-Gordon_timeseries.tsv")
+    assert "2 recordings of format tsv" in said
+    assert "left aside" not in said
 
 
 def test_masks_are_no_recordings(tmp_path, rng):

@@ -105,6 +105,22 @@ def test_arrays_along_time_are_offered(tmp_path, rng):
     assert offered == ['# label_key: "gesture"', '# block_key: "block"']
 
 
+@pytest.mark.parametrize("block", [0, 512])
+def test_matlab_matrices_are_told_as_matlab_shows_them(tmp_path, rng, block):
+    import h5py
+
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=block) as file:
+        file["tc"] = rng.normal(size=(90, 4)).astype("f4")  # 4 x 90 in MATLAB
+    init(tmp_path, tmp_path / "c.yaml")
+    assert '"tc" is 4 x 90' in (tmp_path / "c.yaml").read_text()
+
+
+def test_a_signal_that_was_not_found_is_asked_for(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(4))
+    init(tmp_path, tmp_path / "c.yaml")
+    assert "datasets.mine.reader.key: still unknown" in problems(tmp_path / "c.yaml")
+
+
 @pytest.mark.parametrize("name", ["a.npz", "a.mat", "a.npy"])
 def test_cut_file_is_one_sentence_with_its_name(tmp_path, rng, capsys, name):
     from scipy.io import savemat

@@ -45,20 +45,28 @@ def violations(
     for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
         for keys, text in _explain(error, files):
             found[tuple(keys), text] = None
-    for keys, value in _numbers(config, ()):
-        if not math.isfinite(value):
+    for keys, value in _leaves(config.get("datasets"), ("datasets",)):
+        if value == UNKNOWN and not any(at == keys for at, _ in found):
+            found[keys, f"still unknown: fill in {_description(keys)}"] = None
+    for keys, value in _leaves(config, ()):
+        if isinstance(value, float) and not math.isfinite(value):
             found[keys, f"{value} is no finite number; write one, or null where it may be"] = None
     return [(list(keys), text) for keys, text in found]
 
 
-def _numbers(
-    node: Any, keys: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], float]]:
-    if isinstance(node, float):
-        yield keys, node
-    elif isinstance(node, dict | list):
+def _leaves(node: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(node, dict | list):
         for key, part in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _numbers(part, (*keys, key))
+            yield from _leaves(part, (*keys, key))
+    else:
+        yield keys, node
+
+
+def _description(keys: Sequence[str | int]) -> str:
+    """Return what the schema says of a key of a dataset."""
+    parts = schema()["$defs"]
+    part = parts.get(keys[-2], parts["dataset"])["properties"].get(keys[-1], {})
+    return part.get("description", "a value")
 
 
 def without_broken(

@@ -20,8 +20,12 @@ from rheobase.stages.init.starter import UNKNOWN, Found, compose
 from rheobase.storage import write_text
 
 SIDECARS = re.compile(
-    r"(events|channels|electrodes|participants|scans|regions|confounds|timeseries)\.(tsv|csv)$"
+    r"(events|channels|electrodes|participants|scans|sessions|regions|confounds"
+    r"|confounds\w*_timeseries|motion|outliers|relmat|conmat|stat-(alff|coverage|reho)_bold)"
+    r"\.(tsv|csv)$"
 )
+"""Tables beside recordings: of BIDS, and of fMRIPrep and XCP-D, whose region series are
+``*_timeseries`` too."""
 
 
 def init(folder: Path, output: Path) -> str:

@@ -24,7 +24,12 @@ FORMATS = {
     ".fif": "fif",
     ".nwb": "nwb",
 }
-TIME_NAMES = {"t", "time", "timestamp"}
+TIME = re.compile(
+    r"(?:t|times?|timestamps?)(?:[ _]*(?:[ _]|[\[(])(?P<unit>[mnuµμ]?s|m?secs?|(?:milli)?seconds?)"
+    r"[\])]?)?|seconds",
+    re.IGNORECASE,
+)
+SECONDS = {"s", "sec", "secs", "second", "seconds"}
 KEYS = {"block": "block_key", "run": "block_key", "session": "block_key", "trial": "trial_key"}
 
 
@@ -90,16 +95,15 @@ def _npz(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
 
 
 def _mat(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shapes as MATLAB shows them: HDF5 (version 7.3) holds the axes in reverse."""
+    import h5py
     from scipy.io import whosmat
 
-    try:
+    if not h5py.is_hdf5(path):
         return {name: (shape, "f") for name, shape, _ in whosmat(path)}
-    except NotImplementedError:
-        import h5py
-
-        with h5py.File(path) as file:
-            held = {str(n): d.shape for n, d in file.items() if isinstance(d, h5py.Dataset)}
-        return {name: (shape, "f") for name, shape in held.items()}
+    with h5py.File(path) as file:
+        held = {str(n): d.shape[::-1] for n, d in file.items() if isinstance(d, h5py.Dataset)}
+    return {name: (shape, "f") for name, shape in held.items()}
 
 
 def _reader_key(name: str) -> str:
@@ -112,9 +116,16 @@ def has_header(path: Path) -> bool:
     return not head or not all(re.fullmatch(r"[-+0-9.eE ]+", cell) for cell in head)
 
 
-def time_column(path: Path) -> str | None:
-    """Return the name of the column of a table that holds the time."""
-    return next((cell for cell in _head(path) if cell.strip().lower() in TIME_NAMES), None)
+def time_column(path: Path) -> tuple[str, bool | None] | None:
+    """Return the column of a table that holds the time, and whether its name says seconds.
+
+    Whether is None where the name tells no unit; nothing is returned where no column is a time.
+    """
+    for cell in _head(path):
+        if found := TIME.fullmatch(cell.strip()):
+            unit = "s" if cell.strip().lower() == "seconds" else found["unit"]
+            return cell, None if unit is None else unit.lower() in SECONDS
+    return None
 
 
 def _head(path: Path) -> list[str]:

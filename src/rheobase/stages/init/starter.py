@@ -56,7 +56,9 @@ def compose(found: Found, table: Path | None) -> str:
     lines += _labels(found.labels)
     lines += _reader(found) + _rate(found)
     if modality is None:
-        lines += ["    # units: uV                # emg only: uV, mV, V or count"]
+        lines += [
+            f"    units: {UNKNOWN}  # emg: uV, mV, V or count; for all others take this line out"
+        ]
     if found.format == "nifti":
         lines += [
             f"    preprocess: {{atlas: {UNKNOWN}}}  # seitzman300, voxels or "
@@ -93,12 +95,24 @@ def _reader(found: Found) -> list[str]:
         case "npz" | "mat":
             return _matrix(found.format, contents.arrays(first))
         case "csv" | "tsv":
-            time = contents.time_column(first)
-            more = f", time_column: {quoted(time)}" if time is not None else ""
-            more = more if contents.has_header(first) else ", header: false"
-            return [f"    reader: {{format: {found.format}{more}}}"]
+            return [f"    reader: {{format: {found.format}{_columns(first)}"]
         case form:
             return [f"    reader: {{format: {form}}}"]
+
+
+def _columns(path: Path) -> str:
+    """Return the end of the reader of a table; a time is one in seconds only where it says so."""
+    if not contents.has_header(path):
+        return ", header: false}"
+    if (time := contents.time_column(path)) is None:
+        return "}"
+    name, in_seconds = quoted(time[0]), time[1]
+    if in_seconds is None:
+        return (
+            f", time_column: {UNKNOWN}}}  # {name} if it is in seconds; else write "
+            f"columns: {{exclude: [{name}]}} instead, and sampling_rate_hz"
+        )
+    return f", time_column: {name}}}" if in_seconds else f", columns: {{exclude: [{name}]}}}}"
 
 
 def _matrix(form: str, held: contents.Arrays) -> list[str]:
@@ -119,7 +133,8 @@ def _rate(found: Found) -> list[str]:
     tables = ("csv", "tsv")
     if found.format in CARRY_RATE:
         return []
-    if found.format in tables and contents.time_column(found.paths[0]) is not None:
+    time = contents.time_column(found.paths[0]) if found.format in tables else None
+    if time is not None and time[1] is not False:
         return []
     return [f"    sampling_rate_hz: {UNKNOWN}  # or repetition_time_s, or 1 with time_unit: frame"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rheobase.config.entries import fill
+from rheobase.config.label_checks import check_label
 from rheobase.config.schema import suggest
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ FOR_MODALITY = {
     "wfdb": {"emg", "series"},
 }
 
+VIEW_OF = {"envelope": "emg", "events": "calcium"}
+"""The modality of each view but ``signal``, which all have."""
 RATES_HZ = {"fmri": (0.1, 20.0), "calcium": (0.05, 1000.0), "emg": (50.0, float("inf"))}
 """Rates that occur, chosen here; fMRI from 10 s to 0.05 s a volume."""
 ENVELOPE_HZ = 6.0
@@ -83,7 +86,7 @@ def check_dataset(dataset: Dataset, models: Mapping[str, Any], data_dir: Path) -
     yield from _reader(dataset)
     yield from _rate(dataset)
     yield from _split(dataset)
-    yield from _label(dataset)
+    yield from check_label(dataset)
     yield from _preprocess(dataset)
 
 
@@ -95,6 +98,13 @@ def _models_named(dataset: Dataset, models: Mapping[str, Any]) -> Iterator[Probl
             yield (
                 ["models", number],
                 f"{name!r} runs on {other!r}, which must be a model of this dataset too",
+            )
+        view = str(models.get(name, {}).get("view"))
+        if VIEW_OF.get(view, dataset.modality) != dataset.modality:
+            yield (
+                ["models", number],
+                f"{name!r} has view: {view}, which is for {VIEW_OF[view]}, and this is "
+                f"{dataset.modality}; use view: signal or another model",
             )
 
 
@@ -234,26 +244,6 @@ def _split(dataset: Dataset) -> Iterator[Problem]:
         )
     elif folds and folds > groups:
         yield ["split", "folds"], f"{folds} folds need {folds} {by}s; there are {groups}"
-
-
-def _label(dataset: Dataset) -> Iterator[Problem]:
-    if dataset.label is None or dataset.source["kind"] == "synthetic":
-        return
-    name, reader = dataset.label["name"], dataset.reader
-    if {"label_key", "labels_file"} & set(reader) or name == "annotation":
-        return
-    first = dataset.recordings[0] if dataset.recordings else None
-    known = {
-        *reader.get("label_keys", []),
-        *(first.entities if first else {}),
-        *(first.labels if first else {}),
-    }
-    if name not in known:
-        yield (
-            ["label", "name"],
-            f"{name!r} is no entity, column of the table or label of the "
-            f"reader{suggest(name, sorted(known))}",
-        )
 
 
 def _preprocess(dataset: Dataset) -> Iterator[Problem]:

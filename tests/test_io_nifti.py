@@ -76,7 +76,7 @@ def test_scaled_integers_are_scaled_back(tmp_path, values, atlas):
 
 def test_many_chunks_give_the_same_means(run, atlas, monkeypatch):
     whole = load(run, {"image": str(atlas)})
-    monkeypatch.setattr("rheobase.io.nifti.CHUNK_VALUES", 7 * int(np.prod(SHAPE)))
+    monkeypatch.setattr("rheobase.io.volumes.CHUNK_VALUES", 7 * int(np.prod(SHAPE)))
     np.testing.assert_array_equal(load(run, {"image": str(atlas)}).signal, whole.signal)
 
 

@@ -142,8 +142,10 @@ def test_lost_labels_are_named(tmp_path, values):
     values[content == 3] = 0
     raw = load(save(tmp_path / "run.nii", values), {"image": str(atlas)})
     assert raw.steps[0]["lost"] == ["region003"]
-    assert raw.signal.shape[1] == raw.steps[0]["regions"] == 27
-    assert "region003" not in raw.names
+    assert raw.steps[0]["regions"] == 27
+    lost = raw.names.index("region003")
+    assert np.isnan(raw.signal[:, lost]).all()
+    assert raw.extras["coverage"][lost] == 0
 
 
 def test_more_than_a_tenth_of_labels_lost_is_refused(tmp_path, values):

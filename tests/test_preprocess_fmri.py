@@ -7,12 +7,9 @@ import pytest
 
 from rheobase.io.raw import Raw
 from rheobase.preprocess.clean import clean
-from rheobase.preprocess.fmri_quality import (
-    dvars,
-    framewise_displacement,
-    global_correlation,
-    temporal_snr,
-)
+from rheobase.preprocess.fmri_censor import framewise_displacement
+from rheobase.preprocess.fmri_connectivity import global_correlation
+from rheobase.preprocess.fmri_quality import dvars, temporal_snr
 from rheobase.preprocess.quality import compare
 
 RATE = 0.5
@@ -257,7 +254,10 @@ def test_motion_of_another_length_is_refused(rng):
 def test_a_recording_that_moves_all_the_time_is_refused(rng):
     motion = np.zeros((300, 6))
     motion[::2, 0] = 5
-    with pytest.raises(ValueError, match="volumes move less than"):
+    with pytest.raises(
+        ValueError,
+        match=r"50 % of the volumes.*raise fd_mm|of 300 volumes are left after censoring",
+    ):
         from_raw(raw(bold(rng), extras={"motion": motion}))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rheobase.config.entries import fill
+from rheobase.config.fmri_checks import check_fmri
 from rheobase.config.label_checks import check_label
 from rheobase.config.schema import suggest
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 Problem = tuple[list[str | int], str]
 
-CARRIES_RATE = {"nifti", "edf", "bdf", "brainvision", "fif", "nwb", "wfdb"}
+CARRIES_RATE = {"nifti", "fmriprep", "cifti", "edf", "bdf", "brainvision", "fif", "nwb", "wfdb"}
 CARRIES_UNITS = {"edf", "bdf", "brainvision", "fif", "wfdb"}
 MATRICES = {"npy", "npz", "mat"}
 FOR_MODALITY = {
-    "nifti": {"fmri"},
+    **dict.fromkeys(("nifti", "fmriprep", "cifti"), {"fmri"}),
     "suite2p": {"calcium"},
     "nwb": {"calcium"},
     "edf": {"emg", "series"},
@@ -88,6 +89,7 @@ def check_dataset(dataset: Dataset, models: Mapping[str, Any], data_dir: Path) -
     yield from _split(dataset)
     yield from check_label(dataset)
     yield from _preprocess(dataset)
+    yield from check_fmri(dataset)
 
 
 def _models_named(dataset: Dataset, models: Mapping[str, Any]) -> Iterator[Problem]:
@@ -130,7 +132,8 @@ def _recordings(dataset: Dataset, data_dir: Path) -> Iterator[Problem]:
         except ValueError as error:
             yield ["source", key], str(error)
             continue
-        shared = [name for name, count in files.items() if count > 1]
+        folder = dataset.reader.get("format") == "fmriprep"
+        shared = [name for name, count in files.items() if count > 1 and not folder]
         if shared:
             yield (
                 ["source", key],
@@ -185,13 +188,6 @@ def _reader(dataset: Dataset) -> Iterator[Problem]:
         yield ["reader", "format"], f"format {form} does not hold {dataset.modality} signals"
     if form in ("npz", "mat") and "key" not in dataset.reader:
         yield ["reader"], f"format {form} needs `key`, the name of the signal's variable"
-    if form == "nifti" and "atlas" not in dataset.preprocess:
-        yield (
-            ["preprocess"],
-            "format nifti needs `atlas` (voxels, seitzman300, a label image or coordinates)",
-        )
-    if dataset.preprocess.get("atlas") == "voxels" and "mask" not in dataset.reader:
-        yield ["reader"], "`atlas: voxels` needs `mask`, the image that says which voxels to keep"
     if dataset.modality == "emg" and not dataset.units and form not in CARRIES_UNITS:
         yield [], "the key 'units' is missing: emg needs uV, mV, V or count"
 

@@ -12,6 +12,18 @@ from pathlib import Path
 
 SHORT = {"subject": "sub", "session": "ses", "acquisition": "acq"}
 ORDER = ("subject", "session", "task", "acquisition", "run")
+BIDS = {
+    "subject": "sub",
+    "session": "ses",
+    "task": "task",
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "reconstruction": "rec",
+    "direction": "dir",
+    "run": "run",
+    "echo": "echo",
+}
+"""Entities of a functional image in the order of BIDS, with their short names."""
 NOT_LABELS = {"sha256", "participant_id"}
 
 

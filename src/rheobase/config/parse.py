@@ -11,10 +11,13 @@ from typing import Any
 
 from rheobase.config.checks import check_dataset, check_models
 from rheobase.config.entries import Entry, find_table, from_entities, from_table
+from rheobase.config.fmri_checks import IMAGES
 from rheobase.config.read import ConfigError
 from rheobase.config.schema import in_order, line, suggest, violations, without_broken
 
 IN_TIME = ("time", "trial")
+STD_DVARS = 1.5
+"""Limit of the standardised DVARS of an image's voxels, as nilearn's scrubbing has it."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,10 @@ def _preprocess(raw: Mapping[str, Any]) -> dict[str, Any]:
     if raw["modality"] != "series":
         whole = raw["modality"] == "fmri" and raw["split"]["by"] not in IN_TIME
         made.setdefault("standardise", "zscore" if whole else "none")
+    if raw["modality"] == "fmri":
+        form = (raw.get("reader") or {}).get("format")
+        made.setdefault("denoise", "simple" if form == "fmriprep" else "none")
+        made.setdefault("std_dvars", STD_DVARS if form in IMAGES else None)
     return made
 
 

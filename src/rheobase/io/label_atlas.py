@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +11,69 @@ import numpy as np
 
 from rheobase.io.regions import (
     Regions,
+    check_lost,
     columns_of,
     equal_weights,
     existing,
-    kept_regions,
     numbers,
     pooling_step,
 )
 from rheobase.io.values import listing, reading
 
-LOW_COVERAGE = 0.5
+
+@dataclass(frozen=True)
+class Labels:
+    """A label image with the names of its regions."""
+
+    atlas: str
+    values: np.ndarray
+    """(x, y, z) int32, 0 outside every region."""
+    affine: np.ndarray
+    names: Mapping[int, str]
+    networks: Mapping[int, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the step should tell besides."""
 
 
 def label_regions(
     atlas: Mapping[str, Any], path: Path, usable: np.ndarray, affine: np.ndarray
 ) -> Regions:
-    """Return the labels of ``atlas["image"]`` as regions of the usable voxels, (x, y, z) bool.
-
-    Labels are brought onto the image's grid by nearest neighbour, never the image onto theirs.
-    """
+    """Return the labels of ``atlas["image"]`` as regions of the usable voxels, (x, y, z) bool."""
     file = Path(atlas["image"])
     values, atlas_affine = _label_image(file)
-    present, voxels = np.unique(values[values > 0], return_counts=True)
+    present = np.unique(values[values > 0])
     names, networks = _label_names(file, atlas.get("labels"), present)
+    return regions_of(
+        Labels(file.name, values, atlas_affine, names, networks), path, usable, affine
+    )
+
+
+def regions_of(labels: Labels, path: Path, usable: np.ndarray, affine: np.ndarray) -> Regions:
+    """Return labels as regions of an image's usable voxels.
+
+    They are brought onto the image's grid by nearest neighbour, never the image onto theirs.
+    """
+    present, voxels = np.unique(labels.values[labels.values > 0], return_counts=True)
     place = np.argwhere(usable) @ affine[:3, :3].T + affine[:3, 3]
-    grid = _labels_at(place, values, atlas_affine)
-    order = np.asarray(sorted(names))
+    grid = _labels_at(place, labels.values, labels.affine)
+    order = np.asarray(sorted(labels.names))
+    told = [labels.names[i] for i in order.tolist()]
     row = np.searchsorted(order, grid)
     inside = np.flatnonzero((grid > 0) & (row < len(order)))
     inside = inside[order[row[inside]] == grid[inside]]
     weights, counts = equal_weights(row[inside], inside, (len(order), len(grid)))
-    kept = kept_regions(path, counts, [names[i] for i in order.tolist()], file.name)
-    size = np.zeros(len(order))
-    size[np.searchsorted(order, present)] = voxels * abs(np.linalg.det(atlas_affine[:3, :3]))
+    check_lost(path, counts, told, labels.atlas)
+    size, centre = np.zeros(len(order)), np.full((len(order), 3), np.nan)
+    at = np.searchsorted(order, present)
+    size[at] = voxels * abs(np.linalg.det(labels.affine[:3, :3]))
     volume = counts * abs(np.linalg.det(affine[:3, :3]))
-    coverage = np.minimum(volume[kept] / np.maximum(size[kept], 1e-9), 1.0)
-    labels = dict(zip("xyz", (weights[kept] @ place).T, strict=True))
-    if networks:
-        labels["network"] = np.asarray([networks[i] for i in order[kept].tolist()])
-    told = [names[i] for i in order.tolist()]
-    step = pooling_step(file.name, told, kept, counts)
-    step["low_coverage"] = [
-        told[i] for i, c in zip(kept, coverage, strict=True) if c < LOW_COVERAGE
-    ]
-    return Regions(weights[kept], tuple(told[i] for i in kept), labels, coverage, step)
+    coverage = np.minimum(volume / np.maximum(size, 1e-9), 1.0)
+    centre[counts > 0] = (weights @ place)[counts > 0]
+    found = dict(zip("xyz", centre.T, strict=True))
+    if labels.networks:
+        found["network"] = np.asarray([labels.networks[i] for i in order.tolist()])
+    step = pooling_step(labels.atlas, told, counts, coverage)
+    return Regions(weights, tuple(told), found, coverage, {**step, **labels.facts})
 
 
 def _label_image(file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +120,7 @@ def _label_names(
     networks = dict(
         zip(index.tolist(), columns.get("network", np.asarray([])).tolist(), strict=False)
     )
-    networks = networks or _schaefer_networks(names)
+    networks = networks or schaefer_networks(names)
     names.pop(0, None)
     if unnamed := sorted(set(present.tolist()) - set(names)):
         raise ValueError(
@@ -109,7 +129,7 @@ def _label_names(
     return names, networks
 
 
-def _schaefer_networks(names: Mapping[int, str]) -> dict[int, str]:
+def schaefer_networks(names: Mapping[int, str]) -> dict[int, str]:
     """Return the third ``_`` field of names like 7Networks_LH_Vis_1, where all are like that."""
     fields = {index: name.split("_") for index, name in names.items() if index != 0}
     alike = all(

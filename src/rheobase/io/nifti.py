@@ -1,65 +1,20 @@
-"""Region or voxel time series from 4-D NIfTI images.
-
-The image is held once, as it is stored on disk (often 16-bit), and scaled a few volumes at a time.
-"""
+"""Region or voxel time series from 4-D NIfTI images, with the quality of their voxels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rheobase.io.label_atlas import label_regions
-from rheobase.io.motion import read_motion
+from rheobase.io import confounds, voxel_quality
+from rheobase.io.atlases import find_regions
 from rheobase.io.raw import Raw
 from rheobase.io.regions import Regions
-from rheobase.io.sphere_atlas import seitzman_regions, sphere_regions
-from rheobase.io.values import reading
-
-CHUNK_VALUES = 8_000_000
-SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-LONGEST_TR_S = 10.0
-
-
-@dataclass(frozen=True)
-class Volumes:
-    """A 4-D image in memory as stored: ``value = stored * slope + intercept``."""
-
-    path: Path
-    stored: np.ndarray
-    slope: float
-    intercept: float
-    affine: np.ndarray
-    placed: bool
-    """Whether the header says where in space the image lies."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of voxels along x, y and z."""
-        return self.stored.shape[:3]
-
-    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield volume numbers and their scaled values, (x, y, z, volume) float32."""
-        step = max(1, CHUNK_VALUES // max(1, int(np.prod(self.shape))))
-        for start in range(0, self.stored.shape[3], step):
-            part = self.stored[..., start : start + step].astype(np.float32)
-            if (self.slope, self.intercept) != (1.0, 0.0):
-                part = part * np.float32(self.slope) + np.float32(self.intercept)
-            yield slice(start, start + part.shape[3]), part
-
-    @cached_property
-    def varying(self) -> np.ndarray:
-        """Voxels that change over time and hold no NaN, (x, y, z) bool."""
-        low = np.full(self.shape, np.inf, np.float32)
-        high = -low
-        for _, part in self.chunks():
-            np.minimum(low, part.min(axis=3), out=low)
-            np.maximum(high, part.max(axis=3), out=high)
-        return low < high
+from rheobase.io.sides import read_blocks
+from rheobase.io.spaces import space_notes
+from rheobase.io.volumes import Volumes, open_volumes, read_mask
 
 
 def read_nifti(
@@ -67,153 +22,146 @@ def read_nifti(
 ) -> Raw:
     """Return the mean series of the regions of ``preprocess.atlas``, or every voxel of the mask.
 
-    A region's mean takes the voxels of the mask that vary over time. Regions without any are left
-    out and named in ``steps``; ``extras["coverage"]`` is the share of a region that was usable.
+    A region's mean takes the voxels of the mask that vary over time; one without any is NaN and
+    named in ``steps``. ``extras["coverage"]`` is the share of a region that was usable.
     """
-    atlas = preprocess.get("atlas")
-    if atlas is None:
-        raise ValueError(
-            f"{path}: preprocess.atlas is missing; a NIfTI image needs a label image, coordinates, "
-            "seitzman300 or voxels"
-        )
-    volumes, rate = open_volumes(path)
+    _need_atlas(path, preprocess)
+    volumes = open_volumes(path)
     mask = read_mask(files["mask"], volumes) if "mask" in files else None
-    extras = {}
-    if "motion" in files:
-        extras["motion"] = read_motion(
-            files["motion"], reader["motion"]["format"], volumes=volumes.stored.shape[3]
-        )
-    if atlas == "voxels":
-        return _voxels(volumes, mask, rate, extras)
+    runs = None
+    if "labels_file" in files and reader.get("block_column") is not None:
+        runs = read_blocks(files["labels_file"], reader, volumes.count)
+    return read_run(volumes, mask, preprocess, rate=volumes.rate_hz, extras={}, steps=(), runs=runs)
+
+
+def read_run(
+    volumes: Volumes,
+    mask: np.ndarray | None,
+    preprocess: Mapping[str, Any],
+    *,
+    rate: float | None,
+    extras: Mapping[str, np.ndarray],
+    steps: Sequence[Mapping[str, Any]],
+    runs: np.ndarray | None = None,
+) -> Raw:
+    """Return the series of a run's regions or voxels, and the quality of its voxels in ``extras``.
+
+    ``runs`` numbers stretches recorded in one go, (time,). What ``extras`` holds already (of a
+    confounds table) stands.
+    """
+    _need_atlas(volumes.path, preprocess)
+    atlas, fwhm = preprocess["atlas"], preprocess.get("smoothing_mm")
+    runs = np.zeros(volumes.count, int) if runs is None else runs
     usable = volumes.varying if mask is None else volumes.varying & mask
-    found = _regions(atlas, volumes, usable)
-    if found.coverage is not None:
-        extras["coverage"] = found.coverage
+    if atlas == "voxels":
+        raw, found = _voxels(volumes, mask, rate, fwhm), None
+        usable = usable if mask is None else mask
+    else:
+        found = _regions(atlas, volumes, usable)
+        raw = Raw(
+            _means(volumes, usable, found, fwhm),
+            found.names,
+            rate_hz=rate,
+            unit_labels=found.labels,
+            steps=(found.step,),
+            notes=space_notes(volumes.path, atlas),
+        )
+    inside = _of_regions(usable, found) if mask is None else volumes.varying & mask
+    if not inside.any():
+        raise ValueError(
+            f"{volumes.path}: no voxel inside the mask varies over time; is the image empty?"
+        )
+    measured = _quality(volumes, inside, usable, found, runs)
+    made, done = {**raw.extras, **measured, **extras}, [*raw.steps, *steps]
+    if preprocess.get("denoise") == "highvar":
+        noise = confounds.high_variance(volumes, inside)
+        made |= confounds.as_extras(noise)
+        done.append(confounds.step("highvar", noise))
+    if fwhm:
+        done.insert(0, {"step": "smooth", "fwhm_mm": fwhm})
     return Raw(
-        _means(volumes, usable, found),
-        found.names,
-        rate_hz=rate,
-        unit_labels=found.labels,
-        extras=extras,
-        steps=(found.step,),
+        raw.signal,
+        raw.names,
+        rate_hz=raw.rate_hz,
+        unit_labels=raw.unit_labels,
+        extras=made,
+        steps=tuple(dict(step) for step in done),
+        notes=raw.notes,
     )
 
 
-def open_volumes(path: Path) -> tuple[Volumes, float | None]:
-    """Return a 4-D image and its volumes per second (None where the header does not say)."""
-    import nibabel
-
-    with reading(path, "nifti"):
-        image = nibabel.load(path)
-    if not isinstance(image, nibabel.Nifti1Pair):
-        raise ValueError(f"{path} holds {type(image).__name__}, not a NIfTI volume image")
-    if len(image.shape) != 4 or image.shape[3] < 2:
+def _need_atlas(path: Path, preprocess: Mapping[str, Any]) -> None:
+    if preprocess.get("atlas") is None:
         raise ValueError(
-            f"{path} has shape {image.shape}; a run is a 4-D image of 2 volumes or more"
+            f"{path}: preprocess.atlas is missing; a NIfTI image needs a label image, coordinates, "
+            "voxels or the name of an atlas that needs no file"
         )
-    with reading(path, "nifti"):
-        proxy: Any = image.dataobj
-        stored = np.asanyarray(proxy.get_unscaled())
-    if stored.dtype.kind not in "fiu" or stored.size == 0:
-        raise ValueError(
-            f"{path} holds {stored.size} values of type {stored.dtype}; it needs real numbers"
-        )
-    affine = checked_affine(path, image.affine)
-    placed = bool(image.header["sform_code"] or image.header["qform_code"])
-    volumes = Volumes(path, stored, float(proxy.slope), float(proxy.inter), affine, placed)
-    return volumes, _rate(path, image.header)
-
-
-def checked_affine(path: Path, affine: Any) -> np.ndarray:
-    """Return an image's affine; one that maps voxels onto a plane or a point is refused.
-
-    A negative determinant is a mirrored storage order (as FSL writes), not an error.
-    """
-    affine = np.asarray(affine, dtype=float)
-    volume = float(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else np.nan
-    if not abs(volume) > 1e-6:
-        raise ValueError(
-            f"{path}: its affine has determinant {volume:g} mm3, so voxels have no place in space; "
-            "repair the header"
-        )
-    return affine
-
-
-def _rate(path: Path, header: Any) -> float | None:
-    step, unit = float(header.get_zooms()[3]), header.get_xyzt_units()[1]
-    if unit not in SECONDS or not step > 0:
-        return None
-    seconds = step * SECONDS[unit]
-    if seconds > LONGEST_TR_S:
-        raise ValueError(
-            f"{path}: its header says {step:g} {unit} a volume, above {LONGEST_TR_S:g} s; correct "
-            "pixdim[4] or xyzt_units"
-        )
-    return 1 / seconds
-
-
-def read_mask(path: Path, volumes: Volumes) -> np.ndarray:
-    """Return which voxels a mask image keeps, (x, y, z) bool, on the run's own grid."""
-    import nibabel
-
-    with reading(path, "nifti"):
-        image: Any = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-    if values.shape != volumes.shape:
-        raise ValueError(
-            f"{path} has shape {values.shape}, {volumes.path.name} {volumes.shape}; "
-            "resample the mask"
-        )
-    if not np.allclose(image.affine, volumes.affine, atol=1e-3):
-        apart = float(np.abs(image.affine - volumes.affine).max())
-        raise ValueError(
-            f"{path}: its affine differs from that of {volumes.path.name} by {apart:g}, "
-            "above 0.001; resample the mask"
-        )
-    mask = values > 0
-    if not mask.any():
-        raise ValueError(f"{path} keeps no voxel; a mask is above 0 inside the brain")
-    return mask
 
 
 def _voxels(
-    volumes: Volumes, mask: np.ndarray | None, rate: float | None, extras: dict[str, np.ndarray]
+    volumes: Volumes, mask: np.ndarray | None, rate: float | None, fwhm: float | None
 ) -> Raw:
     if mask is None:
         raise ValueError(f"{volumes.path}: preprocess.atlas: voxels needs reader.mask")
     count = int(mask.sum())
-    signal = np.empty((volumes.stored.shape[3], count), np.float32)
-    for at, part in volumes.chunks():
+    signal = np.empty((volumes.count, count), np.float32)
+    for at, part in volumes.chunks(fwhm_mm=fwhm):
         signal[at] = part[mask].T
     place = np.argwhere(mask) @ volumes.affine[:3, :3].T + volumes.affine[:3, 3]
     width = max(4, len(str(count)))
     names = tuple(f"v{i:0{width}d}" for i in range(1, count + 1))
     labels = dict(zip("xyz", place.T, strict=True))
     step = {"step": "parcellate", "atlas": "voxels", "regions": count, "lost": []}
-    return Raw(signal, names, rate_hz=rate, unit_labels=labels, extras=extras, steps=(step,))
+    return Raw(signal, names, rate_hz=rate, unit_labels=labels, steps=(step,))
 
 
 def _regions(atlas: Any, volumes: Volumes, usable: np.ndarray) -> Regions:
-    path, affine = volumes.path, volumes.affine
     if not volumes.placed:
         raise ValueError(
-            f"{path}: its header has neither sform nor qform, so an atlas cannot be laid over it; "
-            "repair the header or use atlas: voxels"
+            f"{volumes.path}: its header has neither sform nor qform, so an atlas cannot be laid "
+            "over it; repair the header or use atlas: voxels"
         )
-    if atlas == "seitzman300":
-        return seitzman_regions(path, usable, affine)
-    if isinstance(atlas, Mapping) and "image" in atlas:
-        return label_regions(atlas, path, usable, affine)
-    if isinstance(atlas, Mapping) and "coordinates" in atlas:
-        return sphere_regions(atlas, path, usable, affine)
-    raise ValueError(
-        f"{path}: preprocess.atlas {atlas!r} is not voxels, seitzman300, an image or coordinates"
-    )
+    return find_regions(atlas, volumes.path, usable, volumes.affine)
 
 
-def _means(volumes: Volumes, usable: np.ndarray, found: Regions) -> np.ndarray:
-    """Return the mean over each region's voxels, (time, region)."""
-    signal = np.empty((volumes.stored.shape[3], len(found.names)))
-    for at, part in volumes.chunks():
+def _means(volumes: Volumes, usable: np.ndarray, found: Regions, fwhm: float | None) -> np.ndarray:
+    """Return the mean over each region's voxels, (time, region); NaN for a region without any."""
+    signal = np.empty((volumes.count, len(found.names)))
+    for at, part in volumes.chunks(fwhm_mm=fwhm):
         signal[at] = (found.weights @ part[usable]).T
+    signal[:, np.diff(found.weights.indptr) == 0] = np.nan
     return signal
+
+
+def _of_regions(usable: np.ndarray, found: Regions | None) -> np.ndarray:
+    """Return the voxels that belong to some region, (x, y, z) bool."""
+    inside = np.zeros(usable.shape, bool)
+    if found is not None:
+        inside[usable] = found.weights.sum(axis=0) > 0
+    return inside
+
+
+def _quality(
+    volumes: Volumes,
+    inside: np.ndarray,
+    usable: np.ndarray,
+    found: Regions | None,
+    runs: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return ``extras``: courses over time, tSNR of the voxels (median) and of each region."""
+    told = voxel_quality.measure(volumes, inside, runs)
+    made = {"dvars": told.dvars, "std_dvars": told.std_dvars, "global_signal": told.global_signal}
+    if found is not None and found.coverage is not None:
+        made["coverage"] = found.coverage
+    if told.tsnr is None:
+        return made
+    made["voxel_tsnr_median"] = np.asarray(np.median(told.tsnr))
+    everywhere = np.zeros(usable.shape)
+    everywhere[inside] = told.tsnr
+    if found is None:
+        made["tsnr"] = everywhere[usable]
+        return made
+    values = found.weights @ everywhere[usable]
+    values[np.diff(found.weights.indptr) == 0] = np.nan
+    made["tsnr"] = values
+    return made

@@ -25,7 +25,11 @@ class Raw:
     unit_labels: dict[str, np.ndarray] = field(default_factory=dict)
     """Per-unit arrays, (unit,): ``network``, ``x``, ``y``, ``z`` in mm, ..."""
     extras: dict[str, np.ndarray] = field(default_factory=dict)
-    """``motion`` (time, 6), translations in mm, then rotations in rad; ``neuropil`` (time, unit);
-    ``is_cell``, ``cell_probability`` and ``coverage``, all (unit,)."""
+    """``motion`` (time, 6), translations in mm, then rotations in rad; ``fd`` in mm, ``dvars``,
+    ``std_dvars``, ``global_signal``, ``non_steady`` (bool), all (time,); ``confounds`` (time, k)
+    with ``confound_names`` (k,); ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
+    ``cell_probability`` and ``coverage``, all (unit,); ``voxel_tsnr_median`` ()."""
     steps: tuple[dict[str, Any], ...] = ()
     """What reading did to the numbers, each ``{"step": ..., parameters...}``."""
+    notes: tuple[str, ...] = ()
+    """Warnings, a sentence each, for the quality control."""

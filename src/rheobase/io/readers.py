@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rheobase.io.motion import read_motion
 from rheobase.io.raw import Raw
 from rheobase.io.sides import with_labels, with_units
 from rheobase.io.values import listing
@@ -20,6 +22,8 @@ READERS = {
     "csv": "rheobase.io.tables:read_csv",
     "tsv": "rheobase.io.tables:read_tsv",
     "nifti": "rheobase.io.nifti:read_nifti",
+    "fmriprep": "rheobase.io.fmriprep:read_fmriprep",
+    "cifti": "rheobase.io.cifti:read_cifti",
     "edf": "rheobase.io.biosignal:read_edf",
     "bdf": "rheobase.io.biosignal:read_bdf",
     "brainvision": "rheobase.io.biosignal:read_brainvision",
@@ -30,9 +34,19 @@ READERS = {
 }
 
 _ALWAYS = {"format", "labels_file", "labels_column", "block_column", "units_file", "label_name"}
-_NAMED = {"orientation", "key", "names_key", "label_key", "block_key", "trial_key", "unit_keys"}
+_NAMED = {
+    "orientation",
+    "key",
+    "names_key",
+    "label_key",
+    "block_key",
+    "trial_key",
+    "unit_keys",
+    "motion",
+}
 _COLUMNS = {
     "orientation",
+    "motion",
     "label_keys",
     "block_key",
     "trial_key",
@@ -41,12 +55,14 @@ _COLUMNS = {
     "time_column",
 }
 OPTIONS = {
-    "npy": {"orientation"},
+    "npy": {"orientation", "motion"},
     "npz": _NAMED,
     "mat": _NAMED,
     "csv": _COLUMNS,
     "tsv": _COLUMNS,
     "nifti": {"mask", "motion"},
+    "fmriprep": {"space", "res"},
+    "cifti": {"motion"},
     "nwb": {"key", "names_key", "unit_keys"},
     "suite2p": set(),
     **dict.fromkeys(("edf", "bdf", "brainvision", "fif", "wfdb"), {"channels"}),
@@ -66,9 +82,9 @@ def read(
     """Return a recording as its file holds it, time first, NaN in place.
 
     ``reader`` is the config's block of that name, ``files`` the side files that it names
-    (``labels_file``, ``units_file``, ``mask``, ``motion``), ``preprocess`` the config's block (for
-    ``atlas``). Raises ``ValueError`` with one sentence naming the file for anything unreadable or
-    contradictory, ``FileNotFoundError`` for an absent file.
+    (``labels_file``, ``units_file``, ``mask``, ``motion``), ``preprocess`` the config's block (an
+    image needs its ``atlas``). Raises ``ValueError`` with one sentence naming the file for anything
+    unreadable or contradictory, ``FileNotFoundError`` for an absent file.
     """
     path, form = Path(path), reader["format"]
     files = {option: Path(file) for option, file in files.items()}
@@ -76,6 +92,8 @@ def read(
     _check_files(path, reader, files)
     module, _, function = READERS[form].partition(":")
     raw: Raw = getattr(importlib.import_module(module), function)(path, reader, files, preprocess)
+    if "motion" in files:
+        raw = _with_motion(raw, files["motion"], reader["motion"]["format"])
     if "labels_file" in files:
         raw = with_labels(raw, files["labels_file"], reader)
     if "units_file" in files:
@@ -83,6 +101,11 @@ def read(
     _check_raw(path, raw)
     _check_orientation(path, raw, reader, files)
     return raw
+
+
+def _with_motion(raw: Raw, path: Path, form: str) -> Raw:
+    motion = read_motion(path, form, volumes=len(raw.signal))
+    return replace(raw, extras={**raw.extras, "motion": motion})
 
 
 def _check_options(path: Path, reader: Mapping[str, Any]) -> None:

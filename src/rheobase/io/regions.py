@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MOST_LOST = 0.1
+LOW_COVERAGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Regions:
     """The regions found in an image."""
 
     weights: csr_array
-    """(region, usable voxel), rows sum to 1."""
+    """(region, usable voxel), rows sum to 1, or to 0 for a region without a voxel."""
     names: tuple[str, ...]
     labels: dict[str, np.ndarray]
     """(region,): ``network`` where known; ``x``, ``y``, ``z`` of the centre in mm."""
-    coverage: np.ndarray | None
-    """(region,): share of the region's volume that is usable; None for spheres."""
+    coverage: np.ndarray
+    """(region,): share of the region's volume that is usable."""
     step: dict[str, Any]
 
 
@@ -46,8 +47,8 @@ def equal_weights(
     return csr_array((1.0 / counts[row], (row, column)), shape=shape), counts
 
 
-def kept_regions(path: Path, counts: np.ndarray, names: list[str], atlas: str) -> np.ndarray:
-    """Return the regions with voxels; more than a tenth without is an error naming them."""
+def check_lost(path: Path, counts: np.ndarray, names: list[str], atlas: str) -> None:
+    """Raise ``ValueError`` naming the regions without a voxel where they are above a tenth."""
     lost = [names[i] for i in np.flatnonzero(counts == 0)]
     if len(lost) > MOST_LOST * len(names):
         raise ValueError(
@@ -55,19 +56,20 @@ def kept_regions(path: Path, counts: np.ndarray, names: list[str], atlas: str) -
             f"({listing(lost)}), above {MOST_LOST:.0%}: they hold NaN, are constant or lie "
             "outside; mend the image, or bring image and atlas into the same space"
         )
-    return np.flatnonzero(counts)
 
 
 def pooling_step(
-    atlas: str, names: list[str], kept: np.ndarray, counts: np.ndarray
+    atlas: str, names: list[str], counts: np.ndarray, coverage: np.ndarray
 ) -> dict[str, Any]:
-    """Return what pooling did, the lost regions by name."""
-    voxels = counts[kept]
+    """Return what pooling did; regions without a voxel and poorly covered ones by name."""
+    voxels = counts[counts > 0]
+    told = list(zip(names, counts, coverage, strict=True))
     return {
         "step": "parcellate",
         "atlas": atlas,
-        "regions": len(kept),
-        "lost": [name for name, count in zip(names, counts, strict=True) if not count],
+        "regions": len(voxels),
+        "lost": [name for name, count, _ in told if not count],
+        "low_coverage": [name for name, count, share in told if count and share < LOW_COVERAGE],
         "voxels_min": int(voxels.min()),
         "voxels_median": float(np.median(voxels)),
     }

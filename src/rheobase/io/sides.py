@@ -40,6 +40,12 @@ def with_labels(raw: Raw, path: Path, reader: Mapping[str, Any]) -> Raw:
     return replace(raw, times=merged(raw.times, times, path))
 
 
+def read_blocks(path: Path, reader: Mapping[str, Any], samples: int) -> np.ndarray:
+    """Return the integers of ``block_column`` of a file with one line a sample, (time,)."""
+    empty = Raw(np.zeros((samples, 1)), ("",))
+    return with_labels(empty, path, reader).times["block"]
+
+
 def with_units(raw: Raw, path: Path, *, own_names: bool) -> Raw:
     """Return the signal with the columns of a TSV, a row a unit, as labels of units.
 

@@ -23,7 +23,18 @@ PREPROCESS = {
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "fmri": {"n_dummy": 0, "detrend": "linear", "band_hz": None, "fd_mm": 0.5},
+    "fmri": {
+        "n_dummy": 0,
+        "detrend": "linear",
+        "band_hz": None,
+        "fd_mm": 0.5,
+        "scrub": 5,
+        "censor_around": [0, 0],
+        "least_valid_percent": 50,
+        "least_valid_s": 240,
+        "resample_s": None,
+        "global_signal": "none",
+    },
     "calcium": {
         "input": "raw",
         "neuropil": 0.7,
@@ -72,6 +83,8 @@ class Cleaned:
     steps: list[dict[str, Any]]
     qc: dict[str, Any]
     """``metrics``, ``units`` (a row for every original unit), ``flags`` and ``preview``."""
+    rate: float | None = None
+    """Samples per second where cleaning changed it."""
 
 
 def clean(

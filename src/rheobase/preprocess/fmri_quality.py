@@ -5,20 +5,21 @@ Signals are (time, region); ``runs`` numbers the stretches that were recorded in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy
 
-from rheobase.preprocess import filters, preview, quality
+from rheobase.preprocess import filters, fmri_connectivity, preview, quality
+from rheobase.preprocess.fmri_censor import at_starts
+from rheobase.preprocess.fmri_denoise import Regressors
 
-HEAD_RADIUS_MM = 50
 SPIKE_RATIO, LEAST_AC1, LEAST_VALID = 3, 0.2, 0.5
 FAST_HZ = 0.1
-MANY_REGIONS = 1500
-"""Connectivity numbers use at most so many regions, evenly taken (voxel recordings)."""
+MOST_CONFOUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,22 @@ class Measured:
     """Framewise displacement in millimetres, (time,), where motion is known."""
     rate: float
     time_unit: str
+    freedom: int
+    """Degrees of freedom left."""
+    regressors: Regressors
+    courses: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """``dvars``, ``std_dvars`` and ``global_signal`` over voxels, (time,), of an image."""
+    voxel_tsnr: np.ndarray | None = None
+    """Median over the voxels of an image."""
+    region_tsnr: np.ndarray | None = None
+    """Mean of the voxels' temporal SNR, (region,)."""
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Labels of the regions: ``network``, ``x``, ``y``, ``z``."""
 
-
-def framewise_displacement(motion: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Return Power's framewise displacement in millimetres, (time,); 0 at the start of a run.
-
-    ``sum |d translation| + 50 mm sum |d rotation|`` (Power et al. 2012); ``motion`` is (time, 6):
-    translations in mm, then rotations in radians.
-    """
-    step = np.abs(np.diff(motion, axis=0, prepend=motion[:1]))
-    moved = step[:, :3].sum(axis=1) + HEAD_RADIUS_MM * step[:, 3:].sum(axis=1)
-    moved[1:][np.diff(runs) != 0] = 0
-    return moved
+    @cached_property
+    def pair(self) -> dict[str, np.ndarray]:
+        """The valid frames before and after."""
+        return {"before": self.before[self.valid], "after": self.after[self.valid]}
 
 
 def dvars(signal: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,11 +75,6 @@ def autocorrelation(signal: np.ndarray, runs: np.ndarray) -> np.ndarray:
     return product / np.where(power > 0, power, 1)
 
 
-def global_correlation(signal: np.ndarray) -> float:
-    """Return GCOR, the mean correlation over all pairs of regions (Saad et al. 2013)."""
-    return float((filters.zscore(signal, np.ones(len(signal), bool)).mean(axis=1) ** 2).mean())
-
-
 def temporal_snr(signal: np.ndarray) -> np.ndarray:
     """Return each region's mean over its standard deviation without a second-order trend."""
     time = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(signal)), 2)
@@ -88,43 +88,65 @@ def report(
     *,
     coverage: np.ndarray | None,
     excluded: dict[str, str],
-    networks: np.ndarray | None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the quality control; ``names`` are all regions, ``networks`` those of the kept ones.
+    """Return the quality control; ``names`` are all regions, ``notes`` warnings of the reader.
 
-    Temporal SNR and percent need the mean of the signal: they are null where it was removed.
+    Temporal SNR and percent need the mean of the signal: they are null where it was removed. DVARS
+    and temporal SNR are over voxels for an image, over regions for region series.
     """
     mean, spread = found.before.mean(axis=0), found.before.std(axis=0)
     has_mean = bool(np.median(np.abs(mean) / spread) >= 1)
-    scale = 1000 / np.median(np.abs(found.before)) if has_mean else 1.0
-    course, standard = dvars(found.before * scale, found.runs)
+    course, standard = _changes(found, has_mean)
     ac1, tsnr = autocorrelation(found.before, found.runs), temporal_snr(found.before)
+    tsnr = tsnr if found.region_tsnr is None else found.region_tsnr
+    middle = np.median(tsnr) if found.voxel_tsnr is None else float(found.voxel_tsnr)
     metrics = {
         "grand_mean": mean.mean() if has_mean else None,
         "sd_median": np.median(spread),
         "sd_percent_median": np.median(100 * spread / np.abs(mean)) if has_mean else None,
-        "tsnr_median": np.median(tsnr) if has_mean else None,
+        "tsnr_median": middle if has_mean else None,
         "ac1_median": np.median(ac1),
         "ac1_after_median": np.median(autocorrelation(found.after, found.runs)),
         "dvars_median": np.nanmedian(course),
         "dvars_p99_over_median": np.nanpercentile(course, 99) / np.nanmedian(course),
         "std_dvars_median": np.nanmedian(standard),
         "power_above_0.1_hz_percent": _fast_share(found),
-        **_connectivity(found),
+        "degrees_of_freedom": found.freedom,
+        "degrees_of_freedom_lost_percent": 100 * (1 - found.freedom / len(found.before)),
+        **fmri_connectivity.numbers(found.pair),
         **_motion(found),
     }
+    if coverage is not None:
+        metrics["coverage_percent_median"] = 100 * float(np.median(coverage))
     kept = {"mean": mean, "sd": spread, "ac1": ac1, **({"tsnr": tsnr} if has_mean else {})}
     columns = {key: _spread_out(values, names, excluded) for key, values in kept.items()}
     columns |= {} if coverage is None else {"coverage": np.asarray(coverage, float)}
+    keep = np.array([name not in excluded for name in names])
     content = {
         "metrics": quality.numbers(metrics),
         "units": quality.unit_rows(names, columns, excluded),
-        "flags": _flags(metrics, found.valid, excluded),
-        "preview": _preview(found, course, [n for n in names if n not in excluded], networks),
+        "flags": [*_flags(metrics, found.valid, excluded), *_noted(notes)],
+        "preview": _preview(found, course, standard, [n for n in names if n not in excluded]),
+        "edges": fmri_connectivity.edges(found.pair, names, keep, _places(found.labels)),
     }
     if not has_mean:
         content["notes"] = ["no temporal SNR: the mean was taken out before (z-scored or demeaned)"]
     return content
+
+
+def _changes(found: Measured, has_mean: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return DVARS and its standardised form over voxels where measured, else over regions."""
+    scale = 1000 / np.median(np.abs(found.before)) if has_mean else 1.0
+    course, standard = dvars(found.before * scale, found.runs)
+    there = {k: at_starts(v, found.runs, np.nan) for k, v in found.courses.items()}
+    return there.get("dvars", course), there.get("std_dvars", standard)
+
+
+def _places(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if not {"x", "y", "z"} <= set(labels):
+        return None
+    return np.column_stack([np.asarray(labels[axis], float) for axis in "xyz"])
 
 
 def _spread_out(values: np.ndarray, names: Sequence[str], excluded: dict[str, str]) -> np.ndarray:
@@ -142,26 +164,6 @@ def _fast_share(found: Measured) -> float | None:
     return float(100 * np.median(share))
 
 
-def _connectivity(found: Measured) -> dict[str, float]:
-    some = np.unique(
-        np.linspace(0, found.before.shape[1], MANY_REGIONS, endpoint=False).astype(int)
-    )
-    if len(some) < 2:
-        return {}
-    metrics = {}
-    for when, signal in (("before", found.before), ("after", found.after)):
-        used = signal[found.valid]
-        pairs = np.corrcoef(used[:, some], rowvar=False)[np.triu_indices(len(some), 1)]
-        metrics |= {
-            f"gcor_{when}": global_correlation(used),
-            f"fc_mean_{when}": pairs.mean(),
-            f"fc_sd_{when}": pairs.std(),
-            f"fc_p05_{when}": np.percentile(pairs, 5),
-            f"fc_p95_{when}": np.percentile(pairs, 95),
-        }
-    return metrics
-
-
 def _motion(found: Measured) -> dict[str, float]:
     invalid = {"invalid_percent": 100 * (1 - found.valid.mean())}
     if found.moved is None:
@@ -175,56 +177,69 @@ def _motion(found: Measured) -> dict[str, float]:
     }
 
 
+def _noted(notes: Sequence[str]) -> list[dict[str, str]]:
+    return [quality.flag("warning", note) for note in notes]
+
+
 def _flags(
     metrics: dict[str, Any], valid: np.ndarray, excluded: dict[str, str]
 ) -> list[dict[str, str]]:
     flags = []
     spikes = metrics["dvars_p99_over_median"]
     if spikes > SPIKE_RATIO:
-        flags.append(
-            quality.flag(
-                "bad",
-                f"motion spikes: the 99th percentile of DVARS is {spikes:.2g} times its median, "
-                f"above {SPIKE_RATIO}",
-            )
+        text = (
+            f"motion spikes: the 99th percentile of DVARS is {spikes:.2g} times its median, "
+            f"above {SPIKE_RATIO}"
         )
+        flags.append(quality.flag("bad", text))
     if metrics["ac1_median"] < LEAST_AC1:
-        flags.append(
-            quality.flag(
-                "warning",
-                f"noisy: the median lag-1 autocorrelation is {metrics['ac1_median']:.2f}, below "
-                f"{LEAST_AC1}",
-            )
-        )
+        text = f"the median lag-1 autocorrelation is {metrics['ac1_median']:.2f}, below {LEAST_AC1}"
+        flags.append(quality.flag("warning", f"noisy: {text}"))
     if valid.mean() < LEAST_VALID:
-        flags.append(
-            quality.flag(
-                "bad",
-                f"{100 * valid.mean():.0f} % of the volumes are below the motion limit, less than "
-                f"{100 * LEAST_VALID:.0f} %",
-            )
-        )
+        text = f"{100 * valid.mean():.0f} % of the volumes are valid, less than"
+        flags.append(quality.flag("bad", f"{text} {100 * LEAST_VALID:.0f} %"))
     if excluded:
-        flags.append(
-            quality.flag(
-                "warning", f"{len(excluded)} regions are left out: {quality.listed(list(excluded))}"
-            )
-        )
+        text = f"{len(excluded)} regions are left out: {quality.listed(list(excluded))}"
+        flags.append(quality.flag("warning", text))
     return flags
 
 
 def _preview(
-    found: Measured, course: np.ndarray, names: list[str], networks: np.ndarray | None
+    found: Measured, course: np.ndarray, standard: np.ndarray, names: list[str]
 ) -> dict[str, Any]:
     parts = filters.pieces(found.runs)
     level = found.before.mean(axis=0)
     pair = (found.before - level, found.after)
-    series = {"dvars": preview.course(course)}
-    if found.moved is not None:
-        series["framewise_displacement_mm"] = preview.course(found.moved)
+    whole = found.courses.get("global_signal", found.before.mean(axis=1))
+    series = {} if found.moved is None else {
+        "framewise_displacement_mm": preview.course(found.moved)
+    }  # fmt: skip
+    series |= {"dvars": preview.course(course), "std_dvars": preview.course(standard)}
+    series["global_signal"] = preview.course(np.asarray(whole, float))
+    networks = found.labels.get("network")
     return {
         "spectrum": preview.spectra(*pair, parts, rate=found.rate, samples=256),
         "carpet": preview.carpet(*pair, names, rate=found.rate, groups=networks),
         "traces": preview.traces(*pair, names, rate=found.rate),
         "series": series,
+        "censored": [
+            [float(f"{edge / found.rate:.6g}") for edge in (bad.start, bad.stop)]
+            for bad in filters.stretches(~found.valid)
+        ],
+        "duration": len(found.before) / found.rate,
+        **fmri_connectivity.pictures(found.pair, names, networks),
+        **_confounds(found.regressors),
     }
+
+
+def _confounds(found: Regressors) -> dict[str, Any]:
+    """Return the correlation of the regressors in hundredths, at most 40 of them."""
+    if len(found.names) < 2:
+        return {}
+    values = found.values[:, :MOST_CONFOUNDS]
+    centred = values - values.mean(axis=0)
+    size = np.linalg.norm(centred, axis=0)
+    r = (centred.T @ centred) / np.maximum(np.outer(size, size), 1e-300)
+    names = list(found.names[:MOST_CONFOUNDS])
+    return {"confounds": {"names": names, "of": len(found.names),
+                          "r": np.rint(100 * r).astype(int).tolist()}}  # fmt: skip

@@ -87,10 +87,11 @@ FAMILY_SOFTWARE = {"linear": {"scikit-learn"}, "connectome": {"tensorly"}}
 
 READER_SOFTWARE = {
     "nifti": {"nilearn"},
+    "fmriprep": {"nilearn"},
     "nwb": {"pynwb"},
     **dict.fromkeys(("edf", "bdf", "brainvision", "fif"), {"mne"}),
 }
-FILTERED_BY_NILEARN = {"detrend", "band-pass", "high-pass", "low-pass"}
+FILTERED_BY_NILEARN = {"detrend", "regress out confounds", "band-pass", "high-pass", "low-pass"}
 
 FAMILY_WORKS = {
     "linear": ("hoerl1970",),

@@ -80,7 +80,7 @@ def _filter(step: Step) -> str:
         band = "filter" if high is None else f"low-pass filter at {high:g} Hz"
     return _phrase(
         band, _given(step, "filter", "{}"), _given(step, "order", "order {}"), _way(step),
-        _given(step, "degrees_of_freedom", "leaving {} degrees of freedom"),
+        _freedom(step),
     )  # fmt: skip
 
 
@@ -144,9 +144,36 @@ def _filled(step: Step) -> str:
     )
 
 
-def _moved(step: Step) -> str:
-    limit = _given(step, "fd_mm", " that moved by more than {} mm") or " that moved"
-    return f"interpolation across {_count(step, 'frames', 'frame')}{limit}"
+def _flagged(step: Step) -> str:
+    why = [
+        _given(step, "fd_mm", "displacement above {} mm"),
+        _given(step, "std_dvars", "standardised DVARS above {}"),
+        "not in steady state" if step.get("not_steady") else None,
+        _given(step, "scrub", "stretches of fewer than {} frames between them"),
+    ]
+    return _phrase(f"interpolation across {_count(step, 'frames', 'frame')} not used", *why)
+
+
+def _confounds(step: Step) -> str:
+    return _phrase(
+        f"regression of {_count(step, 'confounds', 'confound')}",
+        _given(step, "strategy", "strategy {}"),
+        _freedom(step),
+    )
+
+
+def _chosen(step: Step) -> str:
+    dropped = _given(step, "cosines_dropped", "{} cosines left to the filter's lower edge")
+    many = len(step.get("confounds") or ())
+    return _phrase(f"choice of {many} confounds", _given(step, "strategy", "{}"), dropped)
+
+
+def _freedom(step: Step) -> str | None:
+    return _given(step, "degrees_of_freedom", "leaving {} degrees of freedom")
+
+
+def _resampled(step: Step) -> str:
+    return f"resampling{_given(step, 'from_s', ' from {}') or ''} to {step.get('to_s')} s a volume"
 
 
 def _scaled(step: Step) -> str:
@@ -162,8 +189,14 @@ def _envelope(step: Step) -> str:
 _KNOWN = {
     "drop dummy volumes": lambda s: f"removal of the first {_count(s, 'volumes', 'volume')}",
     "z-score": lambda s: f"z-scoring{_given(s, 'over', ' over {}') or ''}",
-    "bridge moved frames": _moved,
-    "detrend": lambda s: "removal of a linear trend" if s.get("kind") == "linear" else "detrending",
+    "bridge flagged frames": _flagged,
+    "choose confounds": _chosen,
+    "regress out confounds": _confounds,
+    "resample": _resampled,
+    "smooth": lambda s: f"smoothing of the image by {value_text(s.get('fwhm_mm'))} mm",
+    "detrend": lambda s: _phrase(
+        "removal of a linear trend" if s.get("kind") == "linear" else "detrending", _freedom(s)
+    ),
     "band-pass": _filter,
     "high-pass": _filter,
     "notch": _notch,

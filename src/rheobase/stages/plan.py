@@ -17,7 +17,7 @@ from typing import Any
 from rheobase import layout
 from rheobase.config import Config, ConfigError, Dataset, Entry, ModelEntry
 from rheobase.config.schema import line, suggest
-from rheobase.io.sources import local_path
+from rheobase.io.sources import recording_file
 from rheobase.models.base import FAMILIES
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -73,10 +73,7 @@ def batches(dataset: Dataset, size: int) -> list[list[Entry]]:
 def source_files(config: Config, dataset: Dataset) -> dict[str, Path]:
     """Return the file of every recording, fetched or the user's own."""
     return {
-        entry.name: local_path(
-            dataset.source, dataset=dataset.name, entry=entry, data_dir=config.data_dir
-        )
-        for entry in dataset.recordings
+        entry.name: recording_file(dataset, entry, config.data_dir) for entry in dataset.recordings
     }
 
 

@@ -64,7 +64,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
     from rheobase.io.readers import read
     from rheobase.preprocess.clean import clean
 
-    path = sources.local_path(dataset.source, dataset=dataset.name, entry=entry, data_dir=data_dir)
+    path = sources.recording_file(dataset, entry, data_dir)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; correct source.path or put the file there")
     reader = _reader(dataset, path)
@@ -89,7 +89,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         cleaned.signal,
         name=entry.name,
         modality=dataset.modality,
-        sampling_rate_hz=rate,
+        sampling_rate_hz=cleaned.rate or rate,
         units=cleaned.units,
         unit_names=cleaned.names,
         valid=cleaned.valid,
@@ -106,7 +106,9 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
     _check_label(recording)
     recording.save(layout.recording_path(dataset.name, entry.name))
     write_json(_jsonable(cleaned.qc), layout.qc_path(dataset.name, entry.name))
-    log.info("%s: %s samples x units", entry.name, recording.signal.shape)
+    freedom = cleaned.qc["metrics"].get("degrees_of_freedom")
+    left = "" if freedom is None else f", {freedom} degrees of freedom"
+    log.info("%s: %s samples x units%s", entry.name, recording.signal.shape, left)
 
 
 def _reader(dataset: Dataset, path: Path) -> dict[str, Any]:

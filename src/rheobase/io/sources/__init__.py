@@ -1,7 +1,7 @@
 """Where the files of a dataset come from, and how they are brought to their place.
 
-``local_path`` is called while Snakemake plans, once a recording: nothing heavy is imported here,
-and each kind of source is imported only by the job that fetches from it.
+``recording_file`` is called while Snakemake plans, once a recording: nothing heavy is imported
+here, and each kind of source is imported only by the job that fetches from it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from rheobase.config.entries import Entry
-from rheobase.io.sources.places import local_path
+from rheobase.io.sources.places import local_path, recording_file
 
-__all__ = ["fetch", "local_path"]
+__all__ = ["fetch", "local_path", "recording_file"]
 
 
 def fetch(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from rheobase import layout
 from rheobase.config.entries import Entry, fill
+from rheobase.io.derivatives import image_path
+
+if TYPE_CHECKING:
+    from rheobase.config import Dataset
 
 
 def local_path(source: Mapping[str, Any], *, dataset: str, entry: Entry, data_dir: Path) -> Path:
@@ -35,6 +39,14 @@ def local_path(source: Mapping[str, Any], *, dataset: str, entry: Entry, data_di
             return folder / f"{record.removesuffix('.hea')}.hea"
         case _:
             return folder / inside(fill(source["path"], entry, data_dir))
+
+
+def recording_file(dataset: Dataset, entry: Entry, data_dir: Path) -> Path:
+    """Return the file of a recording; with format ``fmriprep`` the image inside ``local_path``."""
+    path = local_path(dataset.source, dataset=dataset.name, entry=entry, data_dir=data_dir)
+    if dataset.reader.get("format") != "fmriprep":
+        return path
+    return image_path(path, entry.entities, dataset.reader, dataset.preprocess.get("denoise"))
 
 
 def name_of_url(url: str, entry: Entry) -> str:

@@ -1,0 +1,48 @@
+"""Whether an image and an atlas lie in the same space, as far as their names tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rheobase.io.derivatives import space_of
+
+OFFLINE = "MNI152"
+"""Space of the atlases that need no file: published for MNI space at large."""
+NATIVE = {"T1w", "T2w", "func", "boldref", "orig", "scanner", "individual", "native"}
+
+
+def space_notes(path: Path, atlas: Any) -> tuple[str, ...]:
+    """Return a warning where an image's space differs from its atlas's.
+
+    Spaces come from ``space-`` in the image's name, ``space-`` or ``tpl-`` in the atlas's, and its
+    key ``space``. Raises ``ValueError`` for an image in the person's own space under an atlas of
+    another; two versions of MNI152 are a warning.
+    """
+    ours = space_of(path)
+    theirs, name = _atlas_space(atlas)
+    if ours is None or theirs is None or ours == theirs:
+        return ()
+    if ours in NATIVE or not (_mni(ours) and _mni(theirs)):
+        raise ValueError(
+            f"{path} lies in the space {ours} and the atlas {name} in {theirs}; take the image in "
+            "the atlas's space, or correct preprocess.atlas.space"
+        )
+    if theirs == OFFLINE:
+        return ()
+    return (
+        f"the image lies in {ours} and the atlas {name} in {theirs}: two versions of MNI space "
+        "that differ by a few millimetres",
+    )
+
+
+def _mni(space: str) -> bool:
+    return space.startswith("MNI")
+
+
+def _atlas_space(atlas: Any) -> tuple[str | None, str]:
+    if not isinstance(atlas, Mapping):
+        return OFFLINE, str(atlas)
+    file = Path(str(atlas.get("image") or atlas.get("coordinates")))
+    return atlas.get("space") or space_of(file), file.name

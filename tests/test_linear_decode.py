@@ -172,9 +172,8 @@ def test_a_test_part_without_labels_still_has_its_other_scores(rng):
     fitted = SHORT.fit(made[:6], seed=0)
     found = SHORT.evaluate(fitted, made[6:])
     assert found[0].name == "forecast_r2_h1"
-    assert (
-        "the label is not decoded here: sub-6: no example carries a usable label" in found[0].note
-    )
+    said = found[0].caution
+    assert "the label is not decoded here: sub-6: no example carries a usable label" in said
     assert "decoding" not in SHORT.figures(fitted, made[6:])
 
 
@@ -196,7 +195,7 @@ def test_a_class_unknown_to_the_training_part_is_said(rng):
     train = [emg(rng, g, r) for g in range(2) for r in range(2)]
     test = [emg(rng, g, 2) for g in range(3)]
     score = scores(SHORT, SHORT.fit(train, seed=0), test)["decode_balanced_accuracy"]
-    assert "the training part has no 2" in score.note
+    assert "no example of 2 was learnt" in score.note
 
 
 def test_a_missing_value_unlabels_only_the_windows_that_hold_it(rng):
@@ -240,7 +239,7 @@ def test_a_label_too_smooth_to_test_is_said(rng):
     score = scores(SHORT, SHORT.fit(made[:3], seed=0), made[3:])["decode_r2"]
     assert score.value > 0.5
     assert score.p_value is None
-    assert "too smooth or too short to test against chance" in score.note
+    assert "too smooth or too short to test against chance" in score.caution
 
 
 def test_a_value_decoded_worse_than_the_training_mean_is_not_above_chance(rng):

@@ -214,7 +214,7 @@ def _class_note(decoder, examples, classes, draws: int, tested: bool) -> str:
     if unknown:
         said.append(f"no example of {', '.join(unknown)} was learnt, so that is always missed")
     if tested and null.smallest_p(examples, draws) > 0.05:
-        said.append("so few units that this fold alone could not reach p < 0.05")
+        said.append("too few units for p < 0.05 in this fold alone")
     return "; ".join(said)
 
 

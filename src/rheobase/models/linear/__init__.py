@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rheobase.models.base import Drawing, Fitted, Score
-from rheobase.models.decoding import decode, examples, null
+from rheobase.models.decoding import decode, examples, labels, null
 from rheobase.models.inputs import acausal_note, check, long_enough, scaler, smooth_note
 from rheobase.models.linear import artefacts, connectivity, forecast
 from rheobase.models.linear.methods import Cite, sentences
 from rheobase.recording import Recording
+
+NOT_DECODED = "The label is not decoded: "
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ class Linear:
         ]
         static = connectivity.fit(train)
         decoder, why = self._decoder(train)
-        labels = train[0].data.coords
+        known = train[0].data.coords
         arrays = artefacts.pack(
-            train[0].unit_names, labels["network"].values if "network" in labels else None, mean,
+            train[0].unit_names, known["network"].values if "network" in known else None, mean,
             scale, forecasts, static, connectivity.group(static, len(mean)), decoder, seed,
         )  # fmt: skip
         notices = (*left_out, *why, *_notices(train, forecasts, self.penalties, scale))
@@ -83,13 +85,13 @@ class Linear:
         identification.
         """
         learnt, test, left_out = self._ready(fitted, test)
-        scores = []
+        scores, undecoded = [], _undecoded(fitted) if learnt.decoder is None else ""
         if learnt.decoder is not None:
             trained = {str(name) for name in fitted.arrays["recording"].values}
             try:
                 scores.append(self._decoding_score(learnt, test, trained))
             except examples.NotDecodableError as reason:
-                left_out = (*left_out, f"the label is not decoded here: {reason}")
+                undecoded = f"the label is not decoded here: {reason}"
         scores += [self._forecast_score(learnt, test, h) for h in self.horizons]
         ours, alone = connectivity.loglik(test, learnt.correlation)
         note = "recordings standardised by their own mean and SD, so only correlations count"
@@ -101,7 +103,8 @@ class Linear:
         )
         scores += [_identification_score(found)] if found else []
         note = "; ".join(filter(None, [scores[0].note, *left_out]))
-        return [replace(scores[0], note=note), *scores[1:]]
+        caution = "; ".join(filter(None, [undecoded, scores[0].caution]))
+        return [replace(scores[0], note=note, caution=caution), *scores[1:]]
 
     def figures(self, fitted: Fitted, test: Sequence[Recording]) -> dict[str, Drawing]:
         """Return drawings of forecasts beside rivals, connectivity, and decoding."""
@@ -159,13 +162,15 @@ class Linear:
         if train[0].label_name is None:
             return None, ()
         try:
+            how = self._how(train[0])
             found = decode.fit(
-                train, self._how(train[0]), cs=self.inverse_penalties, penalties=self.penalties,
+                train, how, cs=self.inverse_penalties, penalties=self.penalties,
                 delay_s=self.delay_s,
             )  # fmt: skip
         except examples.NotDecodableError as reason:
-            return None, (f"The label is not decoded: {reason}",)
-        return found, ()
+            return None, (f"{NOT_DECODED}{reason}",)
+        gone = labels.lost(train, how, found.classes)
+        return found, (f"Not all classes are decoded: {gone}",) if gone else ()
 
     def _how(self, recording: Recording) -> examples.How:
         return examples.choose(
@@ -181,10 +186,10 @@ class Linear:
         found = self._examples(learnt, test)
         score = decode.evaluate(learnt.decoder, found, draws=self.permutations, rng=rng)
         shared = acausal_note([recording for recording in test if recording.name in trained])
-        if not shared:
-            return score
-        why = f"{shared} of recordings in both parts, so decoding may be flattered"
-        return replace(score, caution=why)
+        flattered = f"{shared} of recordings in both parts, so decoding may be flattered"
+        gone = labels.lost(test, self._how(test[0]), found.y)
+        said = [f"in the test part {gone}" if gone else "", flattered if shared else ""]
+        return replace(score, caution="; ".join(filter(None, [*said, score.caution])))
 
     def _examples(self, learnt: artefacts.Learnt, test: Sequence[Recording]) -> examples.Examples:
         assert learnt.decoder is not None
@@ -205,6 +210,12 @@ class Linear:
         return Score(f"forecast_r2_h{horizon}", value, rivals, note=note, caution=caution)
 
 
+def _undecoded(fitted: Fitted) -> str:
+    """Return why the label that was asked for is not decoded; empty without a label."""
+    why = [n.removeprefix(NOT_DECODED) for n in fitted.notices if n.startswith(NOT_DECODED)]
+    return f"the label is not decoded: {why[0]}" if why else ""
+
+
 def _positive(name: str, values: Sequence[float]) -> None:
     if not values or min(values) <= 0:
         raise ValueError(f"linear: {name} is {values}; it must hold numbers above 0")
@@ -220,7 +231,7 @@ def _drift(value: float, rivals: dict[str, float]) -> str:
 
 def _identification_score(how: connectivity.Identification) -> Score:
     found = how.found
-    few = "; so few people that no result could reach p < 0.05" if found.people < 4 else ""
+    few = "; too few people for p < 0.05 in this fold alone" if found.people < 4 else ""
     return Score(
         "identification_accuracy", found.accuracy,
         {"lag1_autocorrelation": how.autocorrelation, "connectivity_uncentred": how.uncentred},

@@ -125,6 +125,27 @@ def test_what_is_unknown_about_new_subjects_is_said(by, subjects, words):
     assert verdict(summaries, by="subject", subjects=8).lights[2].level == "good"
 
 
+def test_without_a_split_nothing_is_said_about_what_folds_leave_out():
+    found = verdict({"echo": ()}, folds=0, by="", subjects=8)
+    assert "Folds leave out" not in found.paragraph
+    assert "No folds were made, so nothing was tested." in found.lights[2].reasons
+    assert found.lights[2].level == "bad"
+
+
+def test_nobody_recorded_is_not_counted_as_few_subjects():
+    assert "subjects only" not in verdict({"echo": ()}, folds=0, by="subject", subjects=0).paragraph
+
+
+def test_a_headline_that_cannot_be_tested_against_chance_is_believed_with_care():
+    (head,) = model(0.1, chance=0.5, p_value=0.3)
+    assert head.chance is not None
+    untestable = dataclasses.replace(head.chance, testable=False)
+    found = verdict({"echo": (dataclasses.replace(head, chance=untestable),)})
+    assert found.lights[2].level == "caution"
+    assert "The first score of echo cannot be tested against chance." in found.lights[2].reasons
+    assert verdict({"echo": (head,)}).lights[2].level == "good"
+
+
 def test_what_speaks_against_the_headline_stands_in_the_verdict():
     (head,) = model(0.1, seeds=2)
     doubtful = {"echo": (dataclasses.replace(head, cautions=("forecasts are flattered",)),)}

@@ -108,12 +108,12 @@ def belief_light(
     """Return what stands between the numbers and a conclusion."""
     question = "Can I believe it?"
     scored = {model: scores[0] for model, scores in summaries.items() if scores}
-    bad = []
+    bad = [] if folds else ["No folds were made, so nothing was tested."]
     if not scored:
         bad.append("No model has a score.")
     elif max(len(head.folds) for head in scored.values()) < MIN_FOLDS:
         few = f"{folds} fold{'s' * (folds != 1)}"
-        bad.append(f"With {few} no interval is given and nothing is tested.")
+        bad.append(f"With {few} no interval is given and no rival is tested.")
     failed = [s.model for s in statements if s.outcome == "failed"]
     doubts = _incomplete(scored, failed, folds, errors)
     single = [model for model, head in scored.items() if head.seeds == 1 and model not in seedless]
@@ -121,6 +121,7 @@ def belief_light(
         which = "every model" if len(single) == len(scored) else _some(single)
         doubts.append(f"One seed was run for {which}: luck of the start is not measured.")
     doubts += [f"{_capital(text)}." for text in _cautions(scored.values())]
+    doubts += _untestable(scored)
     doubts += _about_others(subjects, by)
     shifted = {k: shift for k, shift in sorted(shifts.items()) if shift.get("flag")}
     doubts += [f"Fold {k} is shifted: {_lower(shift['text'])}." for k, shift in shifted.items()]
@@ -141,16 +142,24 @@ def _cautions(heads: Iterable[ScoreSummary]) -> list[str]:
     return list(dict.fromkeys(head.cautions[0] for head in heads if head.cautions))
 
 
+def _untestable(scored: Mapping[str, ScoreSummary]) -> list[str]:
+    """Return the models whose first score has a chance level that nothing could exceed."""
+    found = [name for name, head in scored.items() if head.chance and not head.chance.testable]
+    return [f"The first score of {_some(found)} cannot be tested against chance."] if found else []
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
 def _about_others(subjects: int | None, by: str) -> list[str]:
     """Return what the folds leave unknown about subjects that were not recorded."""
-    if subjects is None:
+    if not subjects:
         return []
     if subjects == 1:
         return ["All recordings are of one subject: nothing is known about others."]
+    if not by:
+        return []
     if by != "subject":
         what = "stretches of time" if by == "time" else f"{by}s"
         return [f"Folds leave out {what}, not subjects: nothing is known about new subjects."]

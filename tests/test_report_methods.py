@@ -31,9 +31,15 @@ def report(tmp_path_factory) -> ReportInput:
     return SAMPLE["make_report"](tmp_path_factory.mktemp("figures"))
 
 
-def linear(report, *, score="", label=None, modality="fmri", **changes) -> ReportInput:
+def fit(name, fold, *, p_value: float | None = 0.01):
+    null = (0.1, 0.3) if p_value else ()
+    return {"name": name, "fold": fold, "seed": 0, "value": 0.5 + 0.01 * fold, "rivals": {"r": 0.4},
+            "higher_is_better": True, "chance": 0.2, "p_value": p_value, "null": null}  # fmt: skip
+
+
+def linear(report, *, score="", label=None, modality="fmri", folds=4, **changes) -> ReportInput:
     """Return the report of one linear model that decodes the label."""
-    scores = [{"name": score}] if score else []
+    scores = [fit(score, k) for k in range(folds)] if score else []
     run = {"seed": 0, "config": {"hyperparameters": SETTINGS}, "versions": {"torch": "2"}}
     return dataclasses.replace(
         report, models={"base": {"family": "linear"}}, scores={"base": {"scores": scores}},
@@ -105,6 +111,57 @@ def test_the_linear_family_is_told_with_its_settings(report):
     assert "Ledoit and Wolf 2004" in text
     assert "ledoit2004" in {work.key for work in methods.works}
     assert "decoded" not in text
+
+
+def test_fits_that_all_failed_are_not_told_as_tests(report):
+    text = text_of(dataclasses.replace(report, scores={}, runs={}))
+    assert "Models were tested" not in text
+    assert "4 folds on whole subjects that were left out of training were planned" in text
+    assert "but no model gave a score to test" in text
+    assert "p-values" not in text
+    assert "it gave no result" in text
+
+
+def test_two_folds_are_told_without_intervals_and_tests(report):
+    methods = write_methods(linear(report, score="forecast_r2_h1", folds=2), "0.1.0")
+    text = " ".join(methods.paragraphs)
+    assert "Models were tested in 2 folds of 4 planned" in text
+    assert "So few folds allow no 95 % intervals and no tests over folds." in text
+    assert "paired two-sided" not in text
+    assert "nadeau2003" not in {work.key for work in methods.works}
+    assert "best rival" not in text
+
+
+def test_only_families_of_tests_that_were_made_are_told(report):
+    def corrected(made):
+        return next(s for s in text_of(made).split(". ") if s.startswith("p-values were"))
+
+    assert "within three families" in corrected(report)
+    assert "over all tests against chance" in corrected(linear(report, score="x", folds=2))
+    assert "within two families: each model's" in corrected(linear(report, score="x"))
+
+
+@pytest.mark.parametrize(
+    ("score", "over_time", "tested", "words"),
+    [
+        ("decode_r2", True, "every", "values below 0 set to 0, over 70 circular shifts"),
+        ("decode_r2", False, "every", "values below 0 set to 0, over 70 permutations"),
+        ("decode_r2", True, "none", "It was too smooth or too short to be tested against chance"),
+        ("decode_r2", False, "none", "No labels of a test part could be exchanged"),
+        ("decode_balanced_accuracy", True, "some", "test part in the folds that allowed it"),
+        ("decode_balanced_accuracy", False, "none", "chance is one over the number of classes"),
+    ],
+)
+def test_chance_is_told_as_it_was_tested(report, score, over_time, tested, words):
+    name = "speed" if over_time else "age"
+    made = linear(report, score=score, label={"name": name})
+    done = {"every": 4, "some": 2, "none": 0}[tested]
+    fits = [fit(score, k, p_value=0.01 if k < done else None) for k in range(4)]
+    text = text_of(dataclasses.replace(made, scores={"base": {"scores": fits}}))
+    assert words in text
+    assert ("permutations" in text or "shifts of" in text) == (tested != "none")
+    assert ("by permutation of what is exchangeable" in text) == (tested != "none")
+    assert ("(values over time by circular shifts)" in text) == ("circular" in words)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,11 @@ def is_synthetic(report: ReportInput) -> bool:
     return report.config.get("source", {}).get("kind") == "synthetic"
 
 
+def counts_frames(report: ReportInput) -> bool:
+    """Return whether time counts frames, since the sampling rate is unknown."""
+    return bool(report.recordings) and report.recordings[0].get("time_unit") == "frame"
+
+
 def index_entry(report: ReportInput) -> IndexEntry:
     """Return what the index shows of a dataset."""
     summaries = summaries_of(report)

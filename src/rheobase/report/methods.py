@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rheobase.evaluate.words import number
 from rheobase.models import base as models
-from rheobase.report.inputs import ReportInput, is_synthetic, ratio_of
+from rheobase.report.inputs import ReportInput, counts_frames, is_synthetic
 from rheobase.report.references import (
     FAMILY_WORKS,
     SOFTWARE,
@@ -20,6 +19,7 @@ from rheobase.report.references import (
     software_used,
 )
 from rheobase.report.steps import describe_step, value_text
+from rheobase.report.testing import decoded_label, describe_testing
 
 SIGNALS = {
     "fmri": "functional MRI region time series",
@@ -34,13 +34,6 @@ FAMILIES = {
     "reservoir": "an echo-state network with adaptive inhibition",
     "hmm_rnn": "a hidden Markov model and a recurrent network that emulates it",
     "spiking": "a spiking network trained with surrogate gradients",
-}
-UNITS_OUT = {
-    "subject": "whole subjects",
-    "session": "whole sessions",
-    "run": "whole runs",
-    "trial": "whole trials",
-    "time": "contiguous blocks of time",
 }
 
 
@@ -69,7 +62,7 @@ def write_methods(report: ReportInput, version: str) -> Methods:
         _data(report),
         _cleaning(report, cite),
         _models(report, cite),
-        _testing(report, cite),
+        describe_testing(report, cite),
     ]
     paragraphs.append(_software(report, version, cite))
     data = tuple(report.citation) if report.recordings else ()
@@ -104,12 +97,8 @@ def _count(many: int, thing: str) -> str:
     return f"{many} {thing}{'s' * (many != 1)}"
 
 
-def _frames(report: ReportInput) -> bool:
-    return bool(report.recordings) and report.recordings[0].get("time_unit") == "frame"
-
-
 def _rate(report: ReportInput) -> str:
-    if _frames(report):
+    if counts_frames(report):
         return "the sampling rate is unknown and time counts frames"
     rates = sorted({float(r["rate"]) for r in report.recordings if r.get("rate")})
     return f"sampled at {_span(rates)} Hz"
@@ -158,13 +147,15 @@ def _models(report: ReportInput, cite: Any) -> str:
         given += [f"{key} {_flat(value)}" for key, value in (entry.get("params") or {}).items()]
         on = f", fitted on the output of {entry['on']}" if entry.get("on") else ""
         detail = f" with {', '.join(given)}" if given else " with default settings"
-        sentences.append(f"{name} is {what}{' ' + known if known else ''}{on}{detail}.")
+        scored = (report.scores.get(name) or {}).get("scores")
+        lost = "" if scored else "; it gave no result"
+        sentences.append(f"{name} is {what}{' ' + known if known else ''}{on}{detail}{lost}.")
         describe = (
             getattr(models.family(family), "methods", None) if family in models.FAMILIES else None
         )
         if describe and (settings := _settings(report, name)):
-            label = _label(report, name)
-            sentences += describe(settings, cite, frames=_frames(report), label=label)
+            label = decoded_label(report, name)
+            sentences += describe(settings, cite, frames=counts_frames(report), label=label)
     return f"Models: {' '.join(sentences)}" if sentences else ""
 
 
@@ -173,73 +164,10 @@ def _settings(report: ReportInput, model: str) -> Mapping[str, Any]:
     return (runs[0].get("config") or {}).get("hyperparameters") or {}
 
 
-def _label(report: ReportInput, model: str) -> dict[str, Any] | None:
-    """Return the label that a model decoded, as its scores and the recordings tell of it."""
-    scores = {str(s["name"]) for s in (report.scores.get(model) or {}).get("scores", [])}
-    decoded = scores & {"decode_r2", "decode_balanced_accuracy"}
-    if not decoded:
-        return None
-    name = (report.config.get("label") or {}).get("name")
-    whole = any(name in {**(r.get("labels") or {}), **(r.get("entities") or {})}
-                for r in report.recordings)  # fmt: skip
-    return {
-        "name": name or "of the recordings",
-        "kind": "value" if "decode_r2" in decoded else "class",
-        "modality": report.modality,
-        "over_time": not whole,
-    }
-
-
 def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{k} {_flat(v)}" for k, v in value.items()) + ")"
     return value_text(value)
-
-
-def _testing(report: ReportInput, cite: Any) -> str:
-    folds = report.splits.get("folds", [])
-    if not folds:
-        return ""
-    by = str(report.splits.get("by", ""))
-    seeds = sorted({run["seed"] for runs in report.runs.values() for run in runs})
-    gap = report.splits.get("gap_s")
-    unit = "frames" if _frames(report) else "s"
-    out = UNITS_OUT.get(by, by)
-    out = out.replace("subjects", "simulated subjects") if is_synthetic(report) else out
-    apart = f", {gap:g} {unit} apart from the training part" if gap and by == "time" else ""
-    many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
-    ratio = number(ratio_of(report))
-    return (
-        f"Models were tested in {len(folds)} folds on {out} that were left out "
-        f"of training{apart}, with {many} per fold; every choice of a setting was made within the "
-        "training part. Rivals were trained and tested on the same folds. Scores were averaged "
-        "over seeds, then over folds; 95 % intervals and paired two-sided tests over folds use a t "
-        "distribution with a variance corrected for overlapping training parts "
-        f"{cite('nadeau2003')} (test to training size {ratio}). {_chance(report, cite)}"
-        f"p-values were corrected {cite('holm1979')} within three families: each model's first "
-        "score against its best rival, all other comparisons with rivals, and all tests against "
-        "chance."
-    )
-
-
-def _chance(report: ReportInput, cite: Any) -> str:
-    """Return how permuted scores became one p-value; nothing where chance was not tested."""
-    tested = [
-        score
-        for content in report.scores.values()
-        for score in content.get("scores", [])
-        if score.get("p_value") is not None
-    ]
-    if not tested:
-        return ""
-    if all(score.get("null") for score in tested):
-        return (
-            "Scores were tested against chance by permutation of what is exchangeable; permuted "
-            "scores were averaged over folds, draw by draw, and p is the share of averaged draws "
-            "at or above the averaged score. "
-        )
-    said = "Permutation p-values against chance were combined over fits as twice their median"
-    return f"{said} {cite('meinshausen2009')}. "
 
 
 def _software(report: ReportInput, version: str, cite: Any) -> str:

@@ -15,8 +15,9 @@ def sentences(
 ) -> list[str]:
     """Return what was fitted with these hyperparameters, one sentence each.
 
-    ``label`` is None or holds ``name``, ``kind`` (class | value), ``modality`` and ``over_time``;
-    ``frames`` says that time counts frames. ``cite`` returns the citation of works by their keys.
+    ``label`` is None or holds ``name``, ``kind`` (class | value), ``modality``, ``over_time`` and
+    ``tested`` (against chance in ``every`` fold, ``some`` or ``none``). ``frames`` says that time
+    counts frames. ``cite`` returns the citation of works by their keys.
     """
     past = settings.get("order", 1)
     seen = "the last sample" if past == 1 else f"the last {past} samples"
@@ -49,9 +50,23 @@ def _decoding(settings: Mapping[str, Any], label: Mapping[str, Any], *, frames: 
     left = settings.get("ignore_labels") or []
     without = f" Examples of the class {_listed(left)} were left out." if left else ""
     return (
-        f"The label {label['name']} was decoded from {source}{late} by {by}. Chance was the "
-        f"mean score over {settings.get('permutations')} permutations of the labels.{without}"
+        f"The label {label['name']} was decoded from {source}{late} by {by}. "
+        f"{_chance(settings, label)}{without}"
     )
+
+
+def _chance(settings: Mapping[str, Any], label: Mapping[str, Any]) -> str:
+    value, shifted = label["kind"] == "value", label["kind"] == "value" and label["over_time"]
+    if label["tested"] == "none":
+        if shifted:
+            return "It was too smooth or too short to be tested against chance."
+        level = "" if value else " and chance is one over the number of classes"
+        return f"No labels of a test part could be exchanged, so none were permuted{level}."
+    many = settings.get("permutations")
+    moved = f"{many} circular shifts" if shifted else f"{many} permutations"
+    score = "R2, values below 0 set to 0," if value else "score"
+    where = " in the folds that allowed it" if label["tested"] == "some" else ""
+    return f"Chance was the mean {score} over {moved} of the labels of the test part{where}."
 
 
 def _features(settings: Mapping[str, Any], label: Mapping[str, Any]) -> tuple[str, str]:

@@ -64,14 +64,19 @@ def test_channels_typed_emg_win_over_names(tmp_path, volts):
 def test_no_channel_called_emg_lists_those_there(tmp_path, volts):
     made = make(volts, ("a", "b", "c"), ("eeg", "eeg", "eeg"))
     with pytest.raises(
-        ValueError, match=r"no channel is typed or called emg; list some of a, b, c"
+        ValueError,
+        match=r"a\.edf: no channel is typed or called emg; list some of a, b, c \S+ reader",
     ):
         load(save(tmp_path, "edf", made), "edf")
 
 
-def test_unknown_channel_lists_those_there(tmp_path, volts):
-    with pytest.raises(ValueError, match="has no channel nope; it has EMG1, EMG2, other"):
-        load(save(tmp_path, "edf", make(volts)), "edf", channels=["nope"])
+@pytest.mark.parametrize("form", FORMS)
+def test_unknown_channel_lists_those_there(tmp_path, volts, form):
+    path = save(tmp_path, form, make(volts))
+    with pytest.raises(
+        ValueError, match=rf"^{path} has no channel nope; it has EMG1, EMG2, other$"
+    ):
+        load(path, form, channels=["EMG2", "nope"])
 
 
 def test_channel_that_is_not_in_volt_is_refused(tmp_path, volts):

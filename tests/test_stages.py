@@ -118,7 +118,8 @@ def test_recordings_of_different_regions_are_refused(tmp_path, rng):
     write(tmp_path, rng, s2=lambda s: s[:, :4])
     prepare.preprocess(spec(), ["sub-0", "sub-1", "sub-2"])
     with pytest.raises(
-        ValueError, match=r"sub-0 and sub-2 were measured with different units \(5 and 4"
+        ValueError,
+        match=r"sub-0 and sub-2 were measured with different units \(5 and 4; sub-0 has ",
     ):
         cut.split(spec())
     assert not layout.splits_path("rest").exists()

@@ -56,7 +56,9 @@ def _read(path: Path, reader: Mapping[str, Any], form: str) -> Raw:
         try:
             with reading(path, form):
                 raw = opened(path, preload=False, verbose="WARNING")
-                kept = pick(path, raw.ch_names, raw.get_channel_types(), reader.get("channels"))
+                kinds = raw.get_channel_types()
+            kept = pick(path, raw.ch_names, kinds, reader.get("channels"))
+            with reading(path, form):
                 values = raw.get_data(picks=kept, verbose="WARNING").T
         except FileNotFoundError as error:
             raise FileNotFoundError(

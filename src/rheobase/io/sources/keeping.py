@@ -29,6 +29,16 @@ def wrong_sha256(name: str, found: str, expected: str, remedy: str) -> WrongChec
     )
 
 
+def check_kept(path: Path, expected: str) -> None:
+    """Raise ``WrongChecksum`` for a file in the folder of downloads that is not the wanted one."""
+    found = file_sha256(path)
+    if found != expected:
+        raise WrongChecksum(
+            f"{path} has the SHA-256 {found}, expected {expected}; it is neither used nor replaced:"
+            " delete it to download it again, put the right file there, or correct sha256"
+        )
+
+
 def copy(path: Path, to: Path) -> None:
     """Copy a file atomically."""
     with path.open("rb") as stream:

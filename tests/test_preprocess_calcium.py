@@ -8,6 +8,7 @@ from rheobase.io.raw import Raw
 from rheobase.preprocess.calcium import running_percentile
 from rheobase.preprocess.calcium_quality import noise
 from rheobase.preprocess.clean import clean
+from rheobase.report.steps import describe_step
 
 RATE = 10.0
 
@@ -66,6 +67,20 @@ def test_neuropil_is_subtracted_and_the_level_kept(rng):
     expected = true * 200 / level
     assert np.corrcoef(cleaned.signal.ravel(), expected.ravel())[0, 1] > 0.97
     assert abs(cleaned.qc["units"][0]["neuropil_r"]) < 0.1
+
+
+def test_samples_that_neuropil_would_push_below_zero_are_counted(rng):
+    signal, _ = fluorescence(rng)
+    around = 50 + 0 * signal
+    around[1000:1010, 2] += 1000 * np.median(signal[:, 2])
+    step = next(s for s in made(signal, extras={"neuropil": around}).steps if "share" in s)
+    assert step["raised_samples"] == 10
+    assert step["raised_percent"] == round(100 * 10 / signal.size, 3)
+    assert step["least_percent_of_median"] == 0.1
+    assert "10 samples raised to 0.1 % of their cell's median" in describe_step(step)
+    calm = next(s for s in made(signal, extras={"neuropil": 50 + 0 * signal}).steps if "share" in s)
+    assert calm["raised_samples"] == 0
+    assert "raised" not in describe_step(calm)
 
 
 def test_corrected_traces_keep_their_neuropil(rng):

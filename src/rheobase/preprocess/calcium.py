@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
 from rheobase.preprocess import filters, quality
+from rheobase.preprocess.calcium_neuropil import without_neuropil
 from rheobase.preprocess.calcium_quality import (
     correlation,
     is_standardised,
@@ -45,7 +46,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     keep = _kept(raw, excluded, order)
     steps: list[dict[str, Any]] = [_selection_step(raw, order)]
     signal, valid, replaced = _whole(signal[:, keep], runs, order, steps)
-    subtracted = _without_neuropil(signal, raw, keep, order, steps)
+    subtracted = without_neuropil(signal, raw, keep, order, steps)
     parts = filters.pieces(runs)
     made, columns = _relative(subtracted, parts, order, steps)
     columns |= measures(made, signal, runs, valid, order)
@@ -233,31 +234,6 @@ def _bridged(signal: np.ndarray, bad: np.ndarray, runs: np.ndarray) -> np.ndarra
         bridge = scipy.interpolate.make_interp_spline(good, signal[part][good], k=1)
         made[part.start + gaps] = bridge(np.clip(gaps, good[0], good[-1]))
     return made
-
-
-def _without_neuropil(
-    signal: np.ndarray, raw: Raw, keep: np.ndarray, order: Order, steps: list[dict[str, Any]]
-) -> np.ndarray:
-    share = order.options["neuropil"]
-    if order.options["input"] != "raw" or "neuropil" not in raw.extras or share == 0:
-        return signal
-    around = np.asarray(raw.extras["neuropil"], np.float32)
-    if around.shape != raw.signal.shape:
-        raise ValueError(
-            f"{order.name}: neuropil has shape {around.shape} and the traces {raw.signal.shape}; "
-            "give one neuropil trace a cell"
-        )
-    around = around[:, keep]
-    if not np.isfinite(around).all():
-        raise ValueError(
-            f"{order.name}: the neuropil holds NaN or infinite samples; repair it or "
-            "set neuropil: 0"
-        )
-    made = signal - share * (around - np.median(around, axis=0))
-    steps.append(
-        {"step": "subtract neuropil", "share": share, "centred": "median", "acausal": True}
-    )
-    return np.maximum(made, 1e-3 * np.median(signal, axis=0)).astype(np.float32)
 
 
 def _relative(

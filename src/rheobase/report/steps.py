@@ -122,6 +122,15 @@ def _events(step: Step) -> str:
     return _phrase("detection of events", ends, until, _given(step, "least_frames", "≥ {} frames"))
 
 
+def _neuropil(step: Step) -> str:
+    raised = step.get("raised_samples")
+    least = value_text(step.get("least_percent_of_median"))
+    return _phrase(
+        f"subtraction of {value_text(step.get('share'))} times the neuropil about its median",
+        f"{raised} samples raised to {least} % of their cell's median" if raised else None,
+    )
+
+
 def _baseline(step: Step) -> str:
     window = _given(step, "window_s", " over {} s") or ""
     return f"running {_ordinal(step.get('percentile'))} percentile{window}"
@@ -207,9 +216,7 @@ _KNOWN = {
         _given(s, "cell_probability", "probability of being a cell at least {}"),
     ),
     "bridge bad frames": _bridged,
-    "subtract neuropil": lambda s: (
-        f"subtraction of {value_text(s.get('share'))} times the neuropil about its median"
-    ),
+    "subtract neuropil": _neuropil,
     "subtract running percentile": lambda s: f"subtraction of the {_baseline(s)}",
     "dF/F": lambda s: f"dF/F with the {_baseline(s)} as baseline",
     "drop bad channels": lambda s: _phrase("removal of bad channels", _given(s, "channels", "{}")),

@@ -18,9 +18,11 @@ from rheobase.preprocess.clean import Cleaned, Order
 from rheobase.preprocess.emg_channels import (
     MOST_MISSING,
     Channels,
+    amplitude,
     clipped,
     full_scale,
     judge,
+    rectified,
     resting,
 )
 from rheobase.preprocess.emg_filters import filtered
@@ -64,6 +66,7 @@ def _channels(
     runs = filters.run_numbers(raw.times.get("block"), len(signal))
     missing = np.asarray(~np.isfinite(signal)).mean(axis=0)
     clipping, saturated = clipped(signal), full_scale(signal, units)
+    before = rectified(signal)
     signal, valid = _filled(signal, missing, runs, order, steps)
     parts = _long_enough(filters.pieces(runs, valid), order)
     valid = np.zeros(len(signal), bool)
@@ -90,6 +93,7 @@ def _channels(
         units=units,
         lines_hz=lines,
         rest=resting(raw.times),
+        rectified=before & ~envelope,
     )
 
 
@@ -215,11 +219,11 @@ def _is_envelope(signal: np.ndarray, order: Order) -> bool:
 
 
 def _check_amplitude(found: Channels, order: Order) -> None:
-    power = (found.after[found.valid].astype(np.float64) ** 2).mean(axis=0)
-    moving = power[power > 0]
-    if found.units == "count" or not len(moving):
+    used = found.after[found.valid]
+    moving = [size for x in used.T if (size := amplitude(x)) > 0]
+    if found.units == "count" or not moving:
         return
-    rms = float(np.median(np.sqrt(moving)))
+    rms = float(np.median(moving))
     if LEAST_RMS_UV <= rms <= MOST_RMS_UV:
         return
     fits = [f for f in (1e3, 1e-3, 1e6, 1e-6) if LEAST_RMS_UV <= rms * f <= MOST_RMS_UV]

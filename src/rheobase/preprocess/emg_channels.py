@@ -20,6 +20,12 @@ OUTLYING, LEAST_SCALE, LEAST_CHANNELS = 5, 0.05, 5
 DETACHED_R, DETACHED_NYQUIST = 0.02, 0.4
 AMONG = "robust standard deviations from the other channels"
 CORRELATION_SAMPLES = 100_000
+MOST_UV = 50_000
+"""No muscle makes more at the skin (chosen here); a few samples above are artefacts."""
+FEW = 0.05
+RECTIFIED = 0.1
+"""A channel that is never negative was rectified where its first percentile lies below this share
+of its mean; a raw signal on an offset stays away from 0 (chosen here)."""
 MAINS_HZ = (50, 60)
 NOT_LABELS = ("block", "trial")
 
@@ -44,6 +50,8 @@ class Channels:
     lines_hz: tuple[float, ...]
     rest: np.ndarray | None
     """(time,) True at rest, where labels tell."""
+    rectified: np.ndarray
+    """Whether each channel was rectified before it was filtered here, (channel,)."""
 
 
 def clipped(signal: np.ndarray) -> np.ndarray:
@@ -71,6 +79,35 @@ def full_scale(signal: np.ndarray, units: str) -> np.ndarray:
     if units != "count" or not _is_int8(signal):
         return np.zeros(signal.shape[1])
     return ((signal == -128) | (signal == 127)).mean(axis=0)
+
+
+def rectified(signal: np.ndarray) -> np.ndarray:
+    """Return which channels are never negative and come down to 0, (channel,)."""
+    made = np.zeros(signal.shape[1], bool)
+    for i in range(signal.shape[1]):
+        x = signal[np.isfinite(signal[:, i]), i]
+        if len(x) and x.min() >= 0:
+            made[i] = np.percentile(x, 1) < RECTIFIED * x.mean()
+    return made
+
+
+def artefacts(found: Channels) -> np.ndarray:
+    """Return how many usable samples of each channel no muscle can make, (channel,)."""
+    if found.units == "count":
+        return np.zeros(len(found.names), int)
+    return (np.abs(found.after[found.valid]) > MOST_UV).sum(axis=0)
+
+
+def amplitude(signal: np.ndarray) -> float:
+    """Return the root mean square of one channel, or its robust scale beside a few artefacts.
+
+    The robust scale is median |x| / 0.6745. Where more than 5 % of the samples are too large for a
+    muscle these are no artefacts but a wrong unit.
+    """
+    size = np.abs(signal.astype(np.float64))
+    if 0 < (size > MOST_UV).mean() <= FEW:
+        return float(np.median(size) / 0.6745)
+    return float(np.sqrt(np.mean(size**2)))
 
 
 def resting(times: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rheobase.preprocess import preview, quality
-from rheobase.preprocess.emg_channels import Channels, correlations
+from rheobase.preprocess.emg_channels import MOST_UV, Channels, artefacts, correlations
 
 SOME_CLIPPED, MOST_SATURATED = 0.001, 0.01
 LEAST_SNR_DB, LEAST_SMR_DB, SAME_R = 6, 6, 0.9999
@@ -81,10 +81,29 @@ def _flags(
             )
             text = f"up to {100 * share.max():.2g} % of the samples of {named} {what}"
             flags.append(quality.flag("warning", f"{text}, above {100 * limit:g} %"))
+    flags += _impossible(found, good)
     same = np.argwhere(np.triu(correlations(found)) > SAME_R)
     for a, b in same[:5]:
         text = f"{found.names[a]} and {found.names[b]} hold the same signal"
         flags.append(quality.flag("warning", f"{text} (correlation above {SAME_R})"))
+    return flags
+
+
+def _impossible(found: Channels, good: np.ndarray) -> list[dict[str, str]]:
+    """Return flags about what raw EMG cannot be: huge, or never negative."""
+    flags, many = [], np.where(good, artefacts(found), 0)
+    if many.any():
+        named = quality.listed([n for n, m in zip(found.names, many, strict=True) if m])
+        top = np.abs(found.after[found.valid][:, many > 0]).max()
+        text = (
+            f"artefacts: {many.sum()} samples of {named} exceed {MOST_UV} uV (up to {top:.2g}) and "
+            "drown the rest; cut them out or exclude the recording"
+        )
+        flags.append(quality.flag("bad", text))
+    channels = zip(found.names, found.rectified & good, strict=True)
+    if names := [name for name, rectified in channels if rectified]:
+        text = "rectified before, so filters for raw EMG spoil it; give the raw signal"
+        flags.append(quality.flag("bad", f"{quality.listed(names)}: {text}"))
     return flags
 
 

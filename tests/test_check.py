@@ -83,6 +83,36 @@ def test_an_unknown_tag_is_one_sentence_and_exit_code_2(tag, capsys):
     assert said[0].startswith("rheobase: c.yaml:4: not ")
 
 
+@pytest.mark.parametrize("name", ["2024", "yes", "2026-01-01", "1.5", "null"])
+def test_a_dataset_or_model_that_is_no_text_is_to_be_quoted(name, capsys):
+    Path("c.yaml").write_text(replaced(GOOD, ("  rest:", f"  {name}:")))
+    assert cli.main(["check", "c.yaml"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("rheobase: c.yaml:3: datasets.")
+    assert said[0].endswith("is no text; put it in quotes and begin with a letter")
+
+
+def test_a_key_that_is_no_text_is_to_be_quoted_wherever_it_stands():
+    text = replaced(
+        GOOD, ("time_first}", "time_first, 1: 2}"), ("{subject: [", "{1: [x], subject: [")
+    )
+    found = problems(text)
+    assert any("c.yaml:7: datasets.rest.reader.1: the key 1 is no text; put" in p for p in found)
+    assert any("c.yaml:6: datasets.rest.entities.1: the key 1 is no text; put" in p for p in found)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &x [*x]\n", "a: &x {b: *x}\n", "a: " + "[" * 1500 + "]" * 1500]
+)
+def test_an_alias_inside_its_own_anchor_is_one_sentence_and_exit_code_2(text, capsys):
+    Path("c.yaml").write_text(GOOD + text)
+    assert cli.main(["check", "c.yaml"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("rheobase: c.yaml: nested deeper than 40 levels, or an alias")
+
+
 def test_a_date_that_does_not_exist_is_one_sentence_and_exit_code_2(capsys):
     Path("c.yaml").write_text(replaced(GOOD, ("modality: fmri", "modality: 2026-13-45")))
     assert cli.main(["check", "c.yaml"]) == 2

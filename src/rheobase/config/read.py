@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+DEEPEST = 40
+
 
 class ConfigError(ValueError):
     """Everything wrong with a configuration, one line each."""
@@ -27,11 +29,32 @@ def read(path: Path) -> dict[str, Any]:
 
     marked(Path(path))
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        _check_depth(content)
+        return content
+    except RecursionError as error:
+        raise _too_deep(path) from error
     except yaml.YAMLError as error:
         raise _not_yaml(path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a date like 2026-13-45
         raise ConfigError([f"{path}: not plain YAML ({error}); put it in quotes"]) from error
+
+
+def _check_depth(node: Any, depth: int = 0) -> None:
+    """Raise ``RecursionError`` for an alias that lies inside its own anchor, and deep nesting."""
+    if depth > DEEPEST:
+        raise RecursionError
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _check_depth(part, depth + 1)
+
+
+def _too_deep(path: Path) -> ConfigError:
+    return ConfigError(
+        [
+            f"{path}: nested deeper than {DEEPEST} levels, or an alias (*) lies inside its own "
+            "anchor (&); write it out"
+        ]
+    )
 
 
 def _not_yaml(path: Path, error: Exception) -> ConfigError:
@@ -61,6 +84,8 @@ def marked(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
             content = loader.load(text)
+    except RecursionError as error:
+        raise _too_deep(path) from error
     except YAMLError as error:
         raise _not_yaml(path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a date like 2026-13-45

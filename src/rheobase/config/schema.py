@@ -40,11 +40,14 @@ def violations(
     config: dict[str, Any], files: Sequence[Path] = ()
 ) -> list[tuple[list[str | int], str]]:
     """Fill defaults into ``config`` in place; return (key path, sentence) of every violation."""
+    odd = list(_name_keys(config, ()))
+    told = [tuple(map(str, keys)) for keys, _ in odd]
     errors = list(_filling_validator().iter_errors(config))
-    found = {}
+    found = dict.fromkeys(odd)
     for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
         for keys, text in _explain(error, files):
-            found[tuple(keys), text] = None
+            if tuple(map(str, keys)) not in told:
+                found[tuple(keys), text] = None
     for keys, value in _leaves(config.get("datasets"), ("datasets",)):
         if value == UNKNOWN and not any(at == keys for at, _ in found):
             found[keys, f"still unknown: fill in {_description(keys)}"] = None
@@ -52,6 +55,20 @@ def violations(
         if isinstance(value, float) and not math.isfinite(value):
             found[keys, f"{value} is no finite number; write one, or null where it may be"] = None
     return [(list(keys), text) for keys, text in found]
+
+
+def _name_keys(
+    node: Any, keys: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Turn keys that are no text into text in place, and yield an error for each."""
+    if isinstance(node, dict):
+        for key in [key for key in node if not isinstance(key, str)]:
+            node[str(key)] = node.pop(key)
+            begin = " and begin with a letter" if keys in (("datasets",), ("models",)) else ""
+            yield (*keys, key), f"the key {key!r} is no text; put it in quotes{begin}"
+    if isinstance(node, dict | list):
+        for key, part in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _name_keys(part, (*keys, key))
 
 
 def _leaves(node: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -82,8 +99,8 @@ def without_broken(
             values[part] = {}
     for keys, _ in wrong:
         top = keys[0] if keys else None
-        if top in broken and len(keys) > 1 and keys[1] in values[top]:
-            entry = values[top].pop(keys[1])
+        if top in broken and len(keys) > 1 and str(keys[1]) in values[top]:
+            entry = values[top].pop(str(keys[1]))
             broken[str(top)][str(keys[1])] = entry if isinstance(entry, dict) else {}
         elif top in values and top not in broken:
             values[top] = schema()["properties"].get(top, {}).get("default")

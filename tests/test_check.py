@@ -228,3 +228,16 @@ def test_a_dataset_without_any_file_does_not_stop_the_others(capsys):
     del config["datasets"]["rest"]
     Path("c.yaml").write_text(yaml.safe_dump(config))
     assert cli.main(["run", "c.yaml"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("penalties: 3", "penalties is 3; it must be a list of numbers"),
+        ("permutations: 1000000000", "permutations is 1000000000, above the limit 100000; lower"),
+        ("order: two", "order is 'two'; it must be a whole number"),
+    ],
+)
+def test_a_parameter_that_no_fit_can_use_is_refused(params, said):
+    text = replaced(GOOD, ("family: linear", f"family: linear, params: {{{params}}}"))
+    assert f"c.yaml:12: models.baseline: linear: {said}" in problems(text)[0]

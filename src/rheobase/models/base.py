@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+from rheobase.models import parameters
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -161,6 +163,15 @@ def _construct(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
         kind = fields[key]
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             value = _construct(typing.cast(type, kind), value, f"{where}.{key}")
+        elif not parameters.fits(value, kind):
+            raise ValueError(
+                f"{where}: {key} is {value!r}; it must be {parameters.said(kind)}"
+                f"{parameters.remedy(value, kind)}"
+            )
+        elif key in parameters.MOST and value > parameters.MOST[key]:
+            raise ValueError(
+                f"{where}: {key} is {value}, above the limit {parameters.MOST[key]}; lower it"
+            )
         arguments[key] = tuple(value) if isinstance(value, list) else value
     return cls(**arguments)
 

@@ -86,10 +86,7 @@ def edges(
     first, second = _pair_of(chosen, count)
     at = np.cumsum(keep) - 1
     known = keep[first] & keep[second]
-    made: dict[str, Any] = {
-        "pairs": [[int(i), int(j)] for i, j in zip(first, second, strict=True)],
-        "regions": count,
-    }
+    made: dict[str, Any] = {"regions": count}
     for when, signal in pair.items():
         scores = filters.zscore(signal, np.ones(len(signal), bool)).astype(np.float64)
         values = np.full(len(first), np.nan)

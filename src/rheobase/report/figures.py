@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
-from rheobase.report.embed import Figure, address, csv_address
+from rheobase.report.embed import Figure, csv_address
+from rheobase.report.raster import grey_image
 from rheobase.report.svg import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Axis, Canvas, picture
 
 UNITS = {
@@ -104,11 +103,6 @@ def _carpet_panel(
     when: str,
     many: str,
 ) -> Markup:
-    from PIL import Image
-
-    grey = np.clip((np.asarray(values, float) + 30) / 60 * 255, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, "PNG", optimize=True)
     height = 200
     canvas = Canvas(
         Axis(float(time[0]), float(time[-1]) or 1.0, f"time ({time_unit})"),
@@ -116,11 +110,7 @@ def _carpet_panel(
         height,
     )
     inner_w, inner_h = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
-    image = (
-        f'<image x="{LEFT}" y="{TOP}" width="{inner_w}" height="{inner_h}" '
-        'preserveAspectRatio="none" '
-        f'href="{address(buffer.getvalue(), "image/png")}"/>'
-    )
+    image = grey_image(values, (LEFT, TOP, inner_w, inner_h), limit=30)
     return picture(
         canvas.frame(y_ticks=[(1.0, "1"), (0.0, str(len(values)))]) + image, alt=alt, height=height
     )

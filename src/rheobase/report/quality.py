@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheobase.preprocess.calcium import UNITS as CALCIUM_UNITS
-from rheobase.report import figures
+from rheobase.report import figures, fmri_figures, fmri_group
 from rheobase.report.embed import Budget, Figure
 from rheobase.report.inputs import ReportInput
 
@@ -29,6 +29,22 @@ GLOSSARY = {
             "change of all regions from one volume to the next; peaks are movement or artefacts",
         ),
         ("FD", "framewise displacement: head movement from one volume to the next, in mm"),
+        (
+            "standardised DVARS",
+            "DVARS over that of smooth noise of the same size; 1 is quiet, above 1.5 a jump",
+        ),
+        (
+            "GCOR",
+            "mean correlation over all pairs of regions; large means that all share one signal",
+        ),
+        (
+            "degrees of freedom",
+            "independent samples left after censoring, confounds and filter; 30 are the least",
+        ),
+        (
+            "QC-FC",
+            "correlation over recordings of connectivity with head motion; 0 means none is left",
+        ),
         (
             "power above 0.1 Hz",
             "share of power above the usual resting-state band; near 0 means filtered before",
@@ -87,6 +103,9 @@ class Quality:
     not_shown: int
     without_figures: int
     glossary: tuple[tuple[str, str], ...]
+    group: tuple[Figure, ...] = ()
+    """Figures of the data set as a whole."""
+    group_words: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> tuple[RecordingQuality, ...]:
@@ -118,6 +137,8 @@ def quality_section(report: ReportInput, budget: Budget) -> Quality:
         max(0, len(drawable) - MAX_SHOWN),
         without,
         GLOSSARY.get(report.modality, ()),
+        fmri_group.group_figures(report.qc) if report.modality == "fmri" else (),
+        fmri_group.group_words(report.qc) if report.modality == "fmri" else (),
     )
 
 
@@ -136,15 +157,27 @@ def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
     recording = next((r for r in report.recordings if r["name"] == name), {})
     units = preview_units(recording, report)
     duration = recording.get("duration")
-    limit = (report.config.get("preprocess") or {}).get("fd_mm")
-    limits = {"framewise_displacement_mm": float(limit)} if limit else {}
+    limits = _limits(report.config.get("preprocess") or {})
+    own: tuple[Figure | None, ...] = ()
+    if report.modality == "fmri":
+        own = fmri_figures.of_recording(name, preview, limits, time_unit)
+    if not own or own[0] is None:
+        own = (
+            figures.carpet(name, preview, report.modality, time_unit),
+            figures.series(name, preview, limits, time_unit, duration),
+            *own,
+        )
     drawn = (
-        figures.carpet(name, preview, report.modality, time_unit),
+        *own,
         figures.spectrum(name, preview, report.modality, time_unit, units),
-        figures.series(name, preview, limits, time_unit, duration),
         figures.traces(name, preview, time_unit, units),
     )
     return tuple(figure for figure in drawn if figure is not None)
+
+
+def _limits(options: Mapping[str, Any]) -> dict[str, float]:
+    named = {"framewise_displacement_mm": "fd_mm", "std_dvars": "std_dvars"}
+    return {key: float(options[name]) for key, name in named.items() if options.get(name)}
 
 
 def preview_units(recording: Mapping[str, Any], report: ReportInput) -> str:

@@ -15,7 +15,10 @@ from rheobase.storage import write_text
 
 
 def report(spec: str, models: str) -> None:
-    """Write ``report.html``, ``qc.tsv`` and ``config.effective.yaml`` of a dataset."""
+    """Write ``report.html``, ``qc.tsv`` and ``config.effective.yaml`` of a dataset.
+
+    ``qc_group.tsv`` is written where measures need all recordings.
+    """
     import yaml
 
     from rheobase.report.page import render
@@ -28,6 +31,8 @@ def report(spec: str, models: str) -> None:
         content = collect(dataset, told, config)
         write_text(config, folder / "config.effective.yaml")
         write_text(quality_table(content), folder / "qc.tsv")
+        if told_group := group_quality(content):
+            write_text(told_group, folder / "qc_group.tsv")
         write_text(render(content), folder / "report.html")
     except Exception:
         # A page of an earlier run would be taken for this one's.
@@ -62,3 +67,15 @@ def quality_table(content: ReportInput) -> str:
             [name, *values, excluded, "; ".join(f"{f['level']}: {f['text']}" for f in flags)]
         )
     return out.getvalue()
+
+
+def group_quality(content: ReportInput) -> str:
+    """Return the measures that need all recordings as TSV; empty where there are none."""
+    from rheobase.preprocess.fmri_group import motion_relation
+
+    relation = motion_relation(content.qc) if content.modality == "fmri" else None
+    if relation is None:
+        return ""
+    rows = [f"{name}\t{'n/a' if value is None else f'{value:.6g}'}"
+            for name, value in relation.metrics.items()]  # fmt: skip
+    return "\n".join(["measure\tvalue", *rows]) + "\n"

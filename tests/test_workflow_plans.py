@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from rheobase.stages import plan
-from workflow_runs import LINEAR, ROOT, SNAKEMAKE, change, planned, run
+from workflow_runs import LINEAR, ROOT, SNAKEMAKE, change, planned, run, tiny
 
 PAGES = {"provenance": 1, "report": 1, "index": 1}
 EXAMPLES = sorted((ROOT / "config" / "examples").rglob("*.yaml"))
@@ -37,6 +37,20 @@ def test_own_config_runs_only_what_it_names(copied):
     assert done.returncode == 0, done.stderr
     named = set(re.findall(r"results/(\w+)/report\.html", done.stdout + done.stderr))
     assert named == {"rest"}
+
+
+def test_target_is_no_config(tmp_path):
+    words = [tiny(tmp_path), "--cores", "1", "--dry-run", "--", "results/rest/splits.json"]
+    done = run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs to do\n  preprocess   1\n  split        1\n" in done.stderr
+
+
+def test_folder_called_default_is_no_profile(tmp_path):
+    (tmp_path / "default").mkdir()
+    done = run(tmp_path, tiny(tmp_path), "--cores", "1", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "profiles/default" in done.stderr
 
 
 def test_linter_finds_nothing():

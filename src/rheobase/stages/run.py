@@ -43,7 +43,10 @@ def run(config: Path | None, *, cores: int | None, dry_run: bool, rest: Sequence
     ]
     if cores or not ELSEWHERE & {word.partition("=")[0] for word in rest}:
         command += ["--cores", str(cores or os.cpu_count() or 1)]
-    command += ["--configfile", str(config)] if config else []
+    if "--workflow-profile" not in {word.partition("=")[0] for word in rest}:
+        command += ["--workflow-profile", profile()]
+    # With "=" it takes one file; else it would take the targets that follow for files, too.
+    command += [f"--configfile={config}"] if config else []
     command += ["--dry-run"] if dry_run else []
     command += list(rest)
     environment = {
@@ -69,6 +72,15 @@ def snakefile() -> Path:
         here.parents[1] / "_workflow" / "Snakefile",
     ]
     return next(place for place in places if place.is_file())
+
+
+def profile() -> str:
+    """Return the default profile by path, of the working folder or beside the workflow, or none.
+
+    By name, Snakemake would take any file or folder called ``default``.
+    """
+    places = [Path("profiles", "default"), snakefile().parent / "profiles" / "default"]
+    return next((str(place.resolve()) for place in places if place.is_dir()), "none")
 
 
 def _check_disk() -> None:

@@ -40,7 +40,7 @@ def test_own_config_runs_only_what_it_names(copied):
 
 
 def test_target_is_no_config(tmp_path):
-    words = [tiny(tmp_path), "--cores", "1", "--dry-run", "--", "results/rest/splits.json"]
+    words = [tiny(tmp_path), "--cores", "1", "--", "results/rest/splits.json", "--dry-run"]
     done = run(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "2 jobs to do\n  preprocess   1\n  split        1\n" in done.stderr

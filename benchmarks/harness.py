@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.processes import Call, Command, Cost, Failed, RunningCall, RunningCommand
 from rheobase import layout
-from rheobase.stages.learn import versions
+from rheobase.stages.versions import versions
 from rheobase.storage import write_json
 
 Arrays = Mapping[str, np.ndarray]

@@ -55,7 +55,25 @@ def recording(signal, number, **changes):
     return Recording.build(signal, **{**values, **changes})
 
 
-CASES = {"linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1"))}
+def communities(rng, n=6, samples=160, units=8):
+    """Return recordings in which two communities of regions each follow a course of their own."""
+    made = []
+    for number in range(n):
+        course = np.cumsum(rng.normal(size=(samples, 2)), axis=0)
+        course -= np.linspace(course[0], course[-1], samples)
+        signal = np.repeat(course, units // 2, axis=1) + 0.3 * rng.normal(size=(samples, units))
+        made.append(recording(signal, number))
+    return made
+
+
+SMALL_NETWORK = {
+    "width": 16, "heads": 2, "spatial_layers": 1, "encoder_layers": 1, "decoder_layers": 1,
+    "steps": 60, "learning_rate": 1e-2, "check_every": 30, "held_share": 0.0,
+}  # fmt: skip
+CASES = {
+    "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),
+    "brainmae": Case(SMALL_NETWORK, communities, ("masked_r2_50", "mean")),
+}
 
 
 @pytest.fixture(params=sorted(base.FAMILIES))

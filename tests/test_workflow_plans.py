@@ -20,7 +20,7 @@ def shipped(tmp_path):
 
 
 def test_plain_snakemake_plans_the_demonstration(shipped):
-    assert planned(shipped)["fit"] == 10
+    assert planned(shipped)["fit"] == 13
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

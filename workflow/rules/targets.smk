@@ -78,11 +78,14 @@ def quality_of(wildcards):
 
 def upstream_of(wildcards):
     chain = plan.upstream(CONFIG, wildcards.model, int(wildcards.seed))
-    return [
-        layout.fit_dir(wildcards.dataset, entry.name, wildcards.fold, seed) / name
+    folders = [
+        layout.fit_dir(wildcards.dataset, entry.name, wildcards.fold, seed)
         for entry, seed in chain
-        for name in ("arrays.nc", "weights.safetensors", "run.json")
     ]
+    if start := plan.initial(CONFIG, wildcards.model):
+        folders.append(layout.fit_dir(**start))
+    names = ("arrays.nc", "weights.safetensors", "run.json")
+    return [folder / name for folder in folders for name in names]
 
 
 def fits_of(wildcards):

@@ -114,6 +114,7 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "linear": Family("rheobase.models.linear:Linear", gpu=False, random=False),
+    "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True),
 }
 
 

@@ -16,7 +16,7 @@ from rheobase.config import Dataset
 from rheobase.recording import Recording
 from rheobase.report.inputs import ReportInput
 from rheobase.stages import provenance
-from rheobase.stages.learn import versions
+from rheobase.stages.versions import versions
 from rheobase.storage import read_json
 
 TAIL = 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import logging
@@ -24,6 +23,7 @@ from rheobase.models.base import FAMILIES, Drawing, Fitted, Score, build, family
 from rheobase.recording import Recording
 from rheobase.stages.cut import load_parts
 from rheobase.stages.prepare import load_spec
+from rheobase.stages.versions import versions
 from rheobase.storage import (
     CorruptFile,
     atomic,
@@ -35,10 +35,6 @@ from rheobase.storage import (
     write_text,
 )
 
-VERSIONS = (
-    *("rheobase", "numpy", "scipy", "xarray", "scikit-learn", "torch"),
-    *("nilearn", "mne", "snakemake"),
-)
 HISTORY = "history"
 log = logging.getLogger(__name__)
 
@@ -53,6 +49,8 @@ class Job:
     """The models that this one runs on, nearest first, with their seeds."""
     fold: int
     seed: int
+    initial: Path | None = None
+    """The fit that this one starts from (``init_from``)"""
 
     @classmethod
     def read(cls, spec: str, model: str, fold: int, seed: int) -> Job:
@@ -60,7 +58,9 @@ class Job:
         dataset, _ = load_spec(spec)
         told = json.loads(model)
         chain = tuple((_entry(step["model"]), int(step["seed"])) for step in told["upstream"])
-        return cls(dataset, _entry(told["model"]), chain, fold, seed)
+        start = told.get("initial")
+        initial = layout.fit_dir(**start) if start else None
+        return cls(dataset, _entry(told["model"]), chain, fold, seed, initial)
 
     @property
     def folder(self) -> Path:
@@ -117,14 +117,15 @@ def fit(job: Job, *, device: str) -> None:
     chosen = choose(device, gpu=FAMILIES[job.model.family].gpu)
     train = load(job, "train")
     _seed_everything(job.seed)
+    more = {} if job.initial is None else {"initial": load_fitted(job.initial)}
     start, cpu = time.perf_counter(), time.process_time()
     if hasattr(model, "resume"):
         checkpoint = _checkpoint(job, model, chosen)
-        fitted = model.fit(train, seed=job.seed, device=chosen, checkpoint=checkpoint)
+        fitted = model.fit(train, seed=job.seed, device=chosen, checkpoint=checkpoint, **more)
         checkpoint.unlink(missing_ok=True)
         checkpoint.with_suffix(".json").unlink(missing_ok=True)
     else:
-        fitted = model.fit(train, seed=job.seed, device=chosen)
+        fitted = model.fit(train, seed=job.seed, device=chosen, **more)
     cost = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
     history = {f"{HISTORY}/{k}": ((f"step_{k}",), np.asarray(v)) for k, v in fitted.history.items()}
     write_dataset(fitted.arrays.assign(history), job.folder / "arrays.nc")
@@ -155,6 +156,7 @@ def _rests_on(job: Job, model: Any, device: str) -> dict[str, str]:
     fold = content["folds"][job.fold]
     used = sorted({part["recording"] for part in fold["train"]})
     chain = [layout.fit_dir(job.dataset.name, entry.name, job.fold, s) for entry, s in job.upstream]
+    chain += [] if job.initial is None else [job.initial]
     families = {job.model.family, *(entry.family for entry, _ in job.upstream)}
     things = {
         "model": [job.model.family, job.model.view, asdict(model), job.seed, device],
@@ -212,17 +214,6 @@ def _run(
         "metrics": {k: float(v) for k, v in fitted.metrics.items() if np.isfinite(v)},
         "notices": list(fitted.notices),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": sys.version.split()[0]}
-    for name in VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def load_fitted(folder: Path) -> Fitted:

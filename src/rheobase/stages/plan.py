@@ -23,13 +23,8 @@ from rheobase.models.base import FAMILIES
 PACKAGE = Path(__file__).resolve().parents[1]
 WHICH = ("entities", "table", "exclude")
 READING = (
-    "source",
-    "reader",
-    "sampling_rate_hz",
-    "repetition_time_s",
-    "time_unit",
-    "units",
-    "label",
+    *("source", "reader", "sampling_rate_hz", "repetition_time_s"),
+    *("time_unit", "units", "label"),
 )
 NEEDS = {
     "fetch": ("source", *WHICH),
@@ -49,7 +44,7 @@ NEUTRAL = {
 
 
 def check_families(config: Config, files: Sequence[Path] = ()) -> None:
-    """Raise ``ConfigError`` naming every model whose family is not in the table."""
+    """Raise ``ConfigError`` naming models of unknown families, or that start from nothing."""
     problems = [
         line(
             ["models", model.name, "family"],
@@ -59,6 +54,11 @@ def check_families(config: Config, files: Sequence[Path] = ()) -> None:
         )
         for model in config.models.values()
         if model.family not in FAMILIES
+    ]
+    problems += [
+        line(["models", name, "params", "init_from"], problem, files)
+        for name in config.models
+        if (problem := _start_problem(config, name))
     ]
     if problems:
         raise ConfigError(problems)
@@ -109,6 +109,30 @@ def upstream(config: Config, model: str, seed: int) -> list[tuple[ModelEntry, in
     return chain
 
 
+def _start_problem(config: Config, model: str) -> str | None:
+    named = config.models[model].params.get("init_from")
+    if not named:
+        return None
+    dataset, _, other = str(named).partition("/")
+    known = [f"{d.name}/{m}" for d in config.datasets.values() for m in d.models if m != model]
+    if dataset not in config.datasets or other not in config.datasets[dataset].models:
+        return f"no fit is called {named!r}{suggest(str(named), known)}; write dataset/model"
+    if other == model or config.models[other].params.get("init_from"):
+        return f"{other!r} does not pretrain, so nothing can start from it"
+    if config.models[other].family != config.models[model].family:
+        return f"{other!r} is of family {config.models[other].family}; name a model of the same"
+    return None
+
+
+def initial(config: Config, model: str) -> dict[str, Any] | None:
+    """Return the fit that a model starts from, ``init_from: dataset/model``: fold 0, first seed."""
+    named = config.models[model].params.get("init_from")
+    if not named:
+        return None
+    dataset, _, other = str(named).partition("/")
+    return {"dataset": dataset, "model": other, "fold": 0, "seed": seeds(config, other)[0]}
+
+
 def stage_spec(config: Config, dataset: Dataset, stage: str, model: str | None = None) -> str:
     """Return what a job of one stage must know of a dataset, as JSON, and nothing else.
 
@@ -145,6 +169,7 @@ def model_spec(config: Config, model: str, seed: int | None = None) -> str:
         {
             "model": _with_seed(config.models[model], seed),
             "upstream": [{"model": _with_seed(entry, s), "seed": s} for entry, s in chain],
+            "initial": initial(config, model),
         },
         sort_keys=True,
     )
@@ -220,7 +245,7 @@ def _read_module(path: Path) -> tuple[str, list[str]]:
             imported += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names if alias.name.startswith("rheobase")]
-    siblings = [p for p in path.parent.rglob("*") if p.suffix in (".html", ".css", ".js")]
+    siblings = [p for p in path.parent.rglob("*") if p.suffix in (".html", ".css", ".js", ".bib")]
     text = ast.dump(tree) + "".join(p.read_text(encoding="utf-8") for p in sorted(siblings))
     return hashlib.sha256(text.encode()).hexdigest(), imported
 

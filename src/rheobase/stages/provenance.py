@@ -14,8 +14,8 @@ from typing import Any
 
 from rheobase import layout
 from rheobase.config import Dataset
-from rheobase.stages.learn import versions
 from rheobase.stages.prepare import load_spec
+from rheobase.stages.versions import versions
 from rheobase.storage import file_sha256, read_json, write_json
 
 COMMAND = "RHEOBASE_COMMAND"

@@ -1,0 +1,146 @@
+"""BrainMAE: a masked autoencoder of region time series, pretrained, probed and taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rheobase.models.base import Drawing, Fitted, Score
+from rheobase.recording import Recording
+
+VARIANTS, POOLS = ("sg", "ag", "vanilla"), ("flatten", "attention")
+EMBEDDINGS, PRETRAIN = ("learned", "fixed_position"), ("masked", "plain_autoencoder")
+MASKS = ("roi_segment", "frame", "segment", "random_token")
+
+
+@dataclass(frozen=True)
+class LabelTraining:
+    """How the encoder is trained for a label (all chosen here)."""
+
+    epochs: int = 60
+    patience: int = 20
+    encoder_rate: float = 3e-4
+    head_rate: float = 1e-3
+    layer_decay: float = 0.75
+    scratch_rate: float = 1e-3
+    """Of all layers, from a random start."""
+    inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)
+    """Of the linear probe, chosen in inner folds."""
+    permutations: int = 1000
+
+
+@dataclass(frozen=True)
+class BrainMAE:
+    """Masked autoencoder after Yang, Mao, Liu and Liu (arXiv 2406.17086), as we read it.
+
+    Regions attend to each other by learned embeddings; segments of ``segment_s`` attend to each
+    other; what is hidden is reconstructed. See docs/brainmae.md for equations and sources.
+    """
+
+    segment_s: float = 15.0
+    crop_s: float = 300.0
+    """Longest stretch that the network sees at once."""
+    width: int = 64
+    heads: int = 4
+    spatial_layers: int = 3
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    variant: str = "sg"
+    pool: str = "flatten"
+    embedding: str = "learned"
+    self_loop: bool = False
+    pretrain: str = "masked"
+    mask: str = "roi_segment"
+    mask_ratio: tuple[float, float] = (0.0, 0.8)
+    """Drawn evenly between the two for each batch."""
+    mask_weight: float = 0.75
+    steps: int = 2000
+    batch: int = 16
+    learning_rate: float = 3e-3
+    warm_up: float = 0.05
+    weight_decay: float = 0.05
+    check_every: int = 50
+    patience: int = 20
+    held_share: float = 0.2
+    """Share of the training people on which pretraining is stopped; 0 for none."""
+    label: bool = True
+    """Whether a label is decoded (probe, finetune, scratch)."""
+    label_training: LabelTraining = LabelTraining()
+    init_from: str | None = None
+    """``dataset/model`` of a fit to start from instead of pretraining here."""
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"fmri"})
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "demo": {
+            "width": 32, "decoder_layers": 1, "steps": 200, "learning_rate": 6e-3,
+            "held_share": 0.0, "label": False,
+        },
+        "tiny": {"width": 32, "decoder_layers": 1, "steps": 500, "learning_rate": 6e-3},
+        "small": {},
+        "base": {"width": 128, "heads": 8, "encoder_layers": 4, "steps": 10000,
+                 "learning_rate": 1e-3},
+    }  # fmt: skip
+    views: ClassVar[dict[str, str]] = {}
+    resume: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, known in (("variant", VARIANTS), ("pool", POOLS), ("embedding", EMBEDDINGS),
+                            ("pretrain", PRETRAIN), ("mask", MASKS)):  # fmt: skip
+            if getattr(self, name) not in known:
+                said = ", ".join(known)
+                raise ValueError(f"brainmae: {name} is {getattr(self, name)!r}; there are {said}")
+        for name in ("segment_s", "crop_s", "width", "heads", "steps", "batch", "learning_rate",
+                     "check_every", "patience", "spatial_layers", "encoder_layers"):  # fmt: skip
+            if getattr(self, name) <= 0:
+                raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be above 0")
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"brainmae: width {self.width} must be even and a multiple of heads {self.heads}"
+            )
+        low, high = self.mask_ratio
+        if not 0 <= low <= high < 1:
+            raise ValueError(
+                f"brainmae: mask_ratio is {list(self.mask_ratio)}; it must rise within 0 and 1"
+            )
+        for name in ("mask_weight", "held_share", "warm_up"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be 0 to 1")
+
+    def fit(
+        self,
+        train: Sequence[Recording],
+        *,
+        seed: int,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+        initial: Fitted | None = None,
+    ) -> Fitted:
+        """Return the pretrained network, the rivals and, with a label, the decoders.
+
+        ``initial`` is the fit named by ``init_from``; ``checkpoint`` is where the state of a long
+        pretraining is kept.
+        """
+        from rheobase.models.brainmae import learn
+
+        return learn.fit(self, train, seed=seed, device=device, keep=checkpoint, initial=initial)
+
+    def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
+        """Return decoding (first where there is a label), reconstruction and identification."""
+        from rheobase.models.brainmae import score
+
+        return score.scores(self, fitted, test)
+
+    def figures(self, fitted: Fitted, test: Sequence[Recording]) -> dict[str, Drawing]:
+        """Return drawings of embeddings, attention, reconstruction and training."""
+        from rheobase.models.brainmae import figures
+
+        return figures.draw(self, fitted, test)
+
+    @staticmethod
+    def methods(settings: Mapping[str, Any], cite: Any, **told: Any) -> list[str]:
+        """Return sentences for the methods text of a report."""
+        from rheobase.models.brainmae.methods import sentences
+
+        return sentences(settings, cite, **told)

@@ -1,0 +1,203 @@
+"""The label of whole recordings: probe, finetune and scratch, and their rivals, in one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rheobase.models.brainmae import label_rivals, represent, tune
+from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.segments import Deck, Run
+from rheobase.models.decoding import examples, pack, vectors
+from rheobase.models.decoding.decode import Decoder
+from rheobase.models.decoding.examples import Examples, NotDecodableError
+from rheobase.models.inputs import by_name, own_standard
+
+if TYPE_CHECKING:
+    from rheobase.models.brainmae import BrainMAE
+    from rheobase.recording import Recording
+
+FC_C = 0.01
+"""Inverse penalty of the logistic regressions on connectivity and tangent vectors."""
+RIDGE = 1000.0
+RIDGES = tuple(10.0**k for k in range(6))
+TUNED = ("finetune", "scratch")
+
+
+@dataclass
+class Learnt:
+    """What a fit keeps of its label."""
+
+    arrays: dict[str, Any] = field(default_factory=dict)
+    coordinates: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+
+def found(recordings: Sequence[Recording]) -> Examples:
+    """Return one example a labelled recording: its connectivity, label and person.
+
+    Raises ``NotDecodableError`` where there is none, or where the label changes within recordings.
+    """
+    label = examples.label_of(recordings[0])
+    if isinstance(label, np.ndarray):
+        raise NotDecodableError(
+            f"the label {recordings[0].label_name!r} changes within recordings, and this family "
+            "decodes labels of whole recordings"
+        )
+    kind = recordings[0].label_kind or "class"
+    how = examples.How("connectivity", kind, 0.0, 0.0, 0.0, ())
+    return examples.gather(recordings, how)
+
+
+def fit(
+    model: BrainMAE, network: BrainMAENetwork, start: Mapping[str, torch.Tensor],
+    train: Sequence[Recording], stretches: Sequence[Run], samples: int, *, seed: int, device: str,
+) -> Learnt:  # fmt: skip
+    """Return the decoders of the training part; without a usable label a notice says why."""
+    try:
+        return _fit(model, network, start, train, stretches, samples, seed=seed, device=device)
+    except NotDecodableError as reason:
+        return Learnt(notices=[f"The label is not decoded: {reason}"])
+
+
+def _fit(
+    model: BrainMAE, network: BrainMAENetwork, start: Mapping[str, torch.Tensor],
+    train: Sequence[Recording], stretches: Sequence[Run], samples: int, *, seed: int, device: str,
+) -> Learnt:  # fmt: skip
+    learnt = Learnt()
+    known = found(train)
+    whole = [run for run in stretches if run.name in set(known.recording.tolist())]
+    known = known.take(np.isin(known.recording, [run.name for run in whole]))
+    targets, classes = _targets(known, train[0])
+    period_s = 1 / train[0].rate
+    deck = Deck(whole, samples=samples, period_s=period_s, device=device)
+    plan = tuning(model, samples, period_s)
+    pooled = represent.features(network, deck, targets.names, segments=plan.segments,
+                                batch=plan.batch)  # fmt: skip
+    space, tangents = label_rivals.tangent(_signals(train, targets.names))
+    inner = model.label_training.inverse_penalties
+    for name, x in (("probe", pooled), ("fc_lr", known.x), ("tangent_lr", tangents)):
+        decoder = _decoder(name, replace(known, x=x), classes, inner)
+        learnt.arrays |= pack.to_arrays(decoder, _prefix(name))
+        learnt.coordinates[pack.output_name(_prefix(name))] = decoder.classes.astype(str)
+    learnt.arrays |= {
+        "rival/tangent_mean": (("unit", "unit_from"), space["mean"]),
+        "rival/tangent_whitening": (("unit", "unit_from"), space["whitening"]),
+        "label/centre": ((), np.float64(targets.centre)),
+        "label/scale": ((), np.float64(targets.scale)),
+    }
+    learnt.coordinates["class"] = classes.astype(str)
+    for name in TUNED:
+        torch.manual_seed(seed)
+        if name == "scratch":
+            network = _copy(network, start)
+        rates = plan if name == "finetune" else replace(
+            plan, encoder_rate=model.label_training.scratch_rate, layer_decay=1.0
+        )  # fmt: skip
+        tuned, _ = tune.tune(network, deck, targets, rates, seed=seed)
+        learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
+    small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
+    for key, value in small.state_dict().items():
+        sizes = tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim))
+        learnt.arrays[f"rival/meanmlp/{key}"] = (sizes, _numpy(value))
+    return learnt
+
+
+def _numpy(value: torch.Tensor) -> np.ndarray:
+    return value.detach().cpu().numpy().copy()
+
+
+def _copy(network: BrainMAENetwork, start: Mapping[str, torch.Tensor]) -> BrainMAENetwork:
+    made = BrainMAENetwork(network.sizes).to(network.embedding.device)
+    made.load_state_dict(dict(start))
+    return made
+
+
+def _targets(known: Examples, first: Recording) -> tuple[tune.Targets, np.ndarray]:
+    names, subjects = tuple(known.recording.tolist()), tuple(known.subject.tolist())
+    if (first.label_kind or "class") == "value":
+        y = known.y.astype(np.float64)
+        scale = float(y.std()) or 1.0
+        return tune.Targets(names, subjects, y, 1, float(y.mean()), scale), np.array([""])
+    classes, y = np.unique(known.y, return_inverse=True)
+    if len(classes) < 2:
+        raise NotDecodableError(
+            f"label {first.label_name!r} has the one class {str(classes[0])!r} in the training "
+            "part; decoding needs two, so change the split or drop the label"
+        )
+    return tune.Targets(names, subjects, y, len(classes)), classes
+
+
+def tuning(model: BrainMAE, samples: int, period_s: float) -> tune.Tuning:
+    """Return how the encoder is trained for a label."""
+    from rheobase.models.brainmae.learn import segments_of
+
+    how = model.label_training
+    return tune.Tuning(
+        how.epochs, how.patience, model.batch, segments_of(model, samples, period_s),
+        how.encoder_rate, how.head_rate, how.layer_decay,
+    )  # fmt: skip
+
+
+def _decoder(name: str, known: Examples, classes: np.ndarray, cs: Sequence[float]) -> Decoder:
+    """Return a logistic regression or ridge; only the probe's penalty is chosen."""
+    if classes[0]:
+        return vectors.fit_classes(known, features=name, cs=cs if name == "probe" else (FC_C,))
+    penalties = RIDGES if name == "probe" else (RIDGE,)
+    return vectors.fit_values(known, features=name, penalties=penalties)
+
+
+def _signals(recordings: Sequence[Recording], names: Sequence[str]) -> list[np.ndarray]:
+    grouped = by_name(recordings)
+    return [own_standard(grouped[name]) for name in names]
+
+
+def outputs(
+    model: BrainMAE, fitted_arrays, weights: Mapping[str, np.ndarray], network: BrainMAENetwork,
+    test: Sequence[Recording], stretches: Sequence[Run], known: Examples, samples: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return what every decoder says of the test recordings, (recording, output) each.
+
+    Logits or log-odds of classes, or values in the label's own unit.
+    """
+    period_s = 1 / test[0].rate
+    plan, names = tuning(model, samples, period_s), known.recording.tolist()
+    deck = Deck([r for r in stretches if r.name in set(names)], samples=samples, period_s=period_s,
+                device="cpu")  # fmt: skip
+    pooled = represent.features(network, deck, names, segments=plan.segments, batch=plan.batch)
+    space = {k: fitted_arrays[f"rival/tangent_{k}"].values for k in ("mean", "whitening")}
+    regions = fitted_arrays.sizes["unit"]
+    inputs = {
+        "probe": pooled,
+        "fc_lr": known.x,
+        "tangent_lr": label_rivals.tangent_vectors(space, _signals(test, names), regions),
+    }
+    made = {}
+    for name, x in inputs.items():
+        decoder = pack.from_arrays(fitted_arrays, _prefix(name))
+        assert decoder is not None
+        made[name] = vectors.answers(decoder, x)
+    count = fitted_arrays.sizes["class"]
+    centre, scale = (float(fitted_arrays[f"label/{k}"]) for k in ("centre", "scale"))
+    for name in TUNED:
+        own = {k.removeprefix(f"{name}/"): torch.from_numpy(np.array(v))
+               for k, v in weights.items() if k.startswith(f"{name}/")}  # fmt: skip
+        tuned = tune.load(own, BrainMAENetwork(network.sizes), count)
+        made[name] = tune.predict(tuned, deck, names, plan).numpy()
+    prefix = "rival/meanmlp/"
+    small = {str(k).removeprefix(prefix): v.values for k, v in fitted_arrays.data_vars.items()
+             if str(k).startswith(prefix)}  # fmt: skip
+    made["meanmlp"] = label_rivals.mean_mlp_outputs(small, deck.runs, names, count)
+    if count == 1:
+        for name in (*TUNED, "meanmlp"):
+            made[name] = made[name] * scale + centre
+    return made
+
+
+def _prefix(name: str) -> str:
+    return f"label/{name}" if name == "probe" else f"rival/{name}"

@@ -1,0 +1,210 @@
+"""One fit: pretraining, rivals on the same recordings, and the decoders of a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from rheobase import metrics
+from rheobase.models import parallel
+from rheobase.models.base import Fitted
+from rheobase.models.brainmae import interpret, labels, pretrain, reconstruct
+from rheobase.models.brainmae.network import BrainMAENetwork, Sizes
+from rheobase.models.brainmae.segments import Deck, Run, runs, samples_per_segment
+from rheobase.models.inputs import by_name, check, own_standard
+
+if TYPE_CHECKING:
+    from rheobase.models.brainmae import BrainMAE
+    from rheobase.recording import Recording
+
+LEAST_PEOPLE = 5
+"""Training people below which none is held out to stop pretraining."""
+START = "pretrain/"
+
+
+def fit(
+    model: BrainMAE, train: Sequence[Recording], *, seed: int, device: str, keep: Path | None,
+    initial: Fitted | None,
+) -> Fitted:  # fmt: skip
+    """Return everything that is learnt from the training part."""
+    check(train, part="training")
+    first = train[0]
+    samples = samples_per_segment(1 / first.rate, model.segment_s)
+    stretches, left_out = runs(train, samples)
+    sizes = sizes_of(model, len(first.unit_names), samples)
+    torch.manual_seed(seed)
+    network = BrainMAENetwork(sizes).to(device)
+    random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    notices = list(left_out)
+    curves: dict[str, list[float]] = {}
+    if initial is not None:
+        notices += adopt(network, initial, train, sizes)
+    else:
+        learn, held = hold_out(stretches, model.held_share, seed)
+        decks = [_deck(part, samples, first, device) if part else None for part in (learn, held)]
+        world = parallel.world(device)
+        assert decks[0] is not None
+        found = pretrain.train(network, decks[0], decks[1], plan(model, samples, first),
+                               seed=seed, world=world, keep=keep)  # fmt: skip
+        curves = vars(found)
+    network.eval()
+    arrays, extra = _arrays(network, train, stretches, samples, seed)
+    weights = {f"{START}{k}": _numpy(v) for k, v in network.state_dict().items()}
+    scalars = {"parameters": float(sum(p.numel() for p in network.parameters()))}
+    if curves and curves["loss"]:
+        scalars["loss"] = curves["loss"][-1]
+    if model.label and first.label_name is not None:
+        told = labels.fit(model, network, random_start, train, stretches, samples, seed=seed,
+                          device=device)  # fmt: skip
+        arrays |= told.arrays
+        extra |= told.coordinates
+        weights |= told.weights
+        notices += told.notices
+    return Fitted(
+        xr.Dataset(arrays, coords=extra), weights=weights, metrics=scalars,
+        history={k: v for k, v in curves.items() if v}, notices=tuple(notices),
+    )  # fmt: skip
+
+
+def sizes_of(model: BrainMAE, regions: int, samples: int) -> Sizes:
+    """Return the shapes of a model's network."""
+    return Sizes(
+        regions, samples, model.width, model.heads, model.spatial_layers, model.encoder_layers,
+        model.decoder_layers, model.variant, model.pool, model.embedding, model.self_loop,
+    )  # fmt: skip
+
+
+def segments_of(model: BrainMAE, samples: int, period_s: float) -> int:
+    """Return how many segments the network sees at most at once."""
+    return max(4, int(model.crop_s / (samples * period_s) + 1e-9))
+
+
+def plan(model: BrainMAE, samples: int, first: Recording) -> pretrain.Plan:
+    """Return how a model is pretrained."""
+    return pretrain.Plan(
+        steps=model.steps, batch=model.batch,
+        segments=segments_of(model, samples, 1 / first.rate),
+        learning_rate=model.learning_rate, warm_up=model.warm_up, weight_decay=model.weight_decay,
+        mask=model.mask, mask_ratio=model.mask_ratio, mask_weight=model.mask_weight,
+        plain=model.pretrain == "plain_autoencoder", check_every=model.check_every,
+        patience=model.patience,
+    )  # fmt: skip
+
+
+def hold_out(stretches: Sequence[Run], share: float, seed: int) -> tuple[list[Run], list[Run]]:
+    """Return runs to learn from and runs of other people that stop the training, if enough."""
+    people = sorted({run.subject for run in stretches})
+    count = round(share * len(people))
+    if len(people) < LEAST_PEOPLE or count == 0:
+        return list(stretches), []
+    chosen = set(np.random.default_rng([seed, 6]).permutation(people)[:count].tolist())
+    learn = [run for run in stretches if run.subject not in chosen]
+    return learn, [run for run in stretches if run.subject in chosen]
+
+
+def _deck(part: Sequence[Run], samples: int, first: Recording, device: str) -> Deck:
+    return Deck(part, samples=samples, period_s=1 / first.rate, device=device)
+
+
+def _numpy(value: torch.Tensor) -> np.ndarray:
+    return value.detach().cpu().numpy().copy()
+
+
+def adopt(
+    network: BrainMAENetwork, initial: Fitted, train: Sequence[Recording], sizes: Sizes
+) -> list[str]:
+    """Load the weights of another fit; return how far its recordings lie from these.
+
+    Raises ``ValueError`` naming both values where regions or segments differ.
+    """
+    arrays, units = initial.arrays, train[0].unit_names
+    theirs = [str(name) for name in arrays["unit"].values]
+    if theirs != units:
+        odd = [a for a in units if a not in set(theirs)][:3] or ["their order"]
+        raise ValueError(
+            f"init_from: the fit has {len(theirs)} regions and {train[0].name} has {len(units)}; "
+            f"they differ in {', '.join(odd)}; use the same atlas"
+        )
+    if int(arrays["samples"]) != sizes.samples:
+        raise ValueError(
+            f"init_from: the fit has segments of {int(arrays['samples'])} volumes and these have "
+            f"{sizes.samples}; resample to the same repetition time or change segment_s"
+        )
+    weights = {
+        k.removeprefix(START): torch.from_numpy(np.array(v))
+        for k, v in initial.weights.items() if k.startswith(START)
+    }  # fmt: skip
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            "init_from: the fit has other sizes; give this model the same width, layers and variant"
+        ) from error
+    return _shift(initial, train)
+
+
+def _shift(initial: Fitted, train: Sequence[Recording]) -> list[str]:
+    """Return a warning where connectivity differs from the fit's more than its recordings do."""
+    theirs = metrics.edges(initial.arrays["connectivity"].values.astype(np.float64))
+    own = np.mean([_connectivity(s) for s in by_name(train).values()], axis=0)
+    r = float(np.corrcoef(theirs, metrics.edges(own))[0, 1])
+    least = float(initial.arrays["connectivity_spread"])
+    said = f"group connectivity correlates {r:.2f} with that of the fit that this one starts from"
+    if r >= least:
+        return [said]
+    return [f"{said}, less than any of its own recordings ({least:.2f}): the data are shifted"]
+
+
+def _connectivity(segments: Sequence[Recording]) -> np.ndarray:
+    return metrics.correlation(own_standard(segments))
+
+
+def _arrays(
+    network: BrainMAENetwork, train: Sequence[Recording], stretches: Sequence[Run], samples: int,
+    seed: int,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """Return what is kept beside the weights, with its coordinates."""
+    first, n_regions = train[0], len(train[0].unit_names)
+    lagged = reconstruct.covariances(stretches)
+    middle = lagged[n_regions : 2 * n_regions, n_regions : 2 * n_regions]
+    _, vectors = np.linalg.eigh(middle)
+    count = min(reconstruct.COMPONENTS, n_regions)
+    each = [_connectivity(s) for s in by_name(train).values()]
+    group = np.mean(each, axis=0)
+    own = [float(np.corrcoef(metrics.edges(one), metrics.edges(group))[0, 1]) for one in each]
+    square, units = ("unit", "unit_from"), np.array(first.unit_names, str)
+    arrays: dict[str, Any] = {
+        "rival/covariance_3": (("lagged", "lagged_from"), lagged.astype(np.float32)),
+        "rival/components": (("unit", "component"), vectors[:, -count:]),
+        "connectivity": (square, group.astype(np.float32)),
+        "connectivity_spread": ((), np.float64(min(own))),
+        "samples": ((), np.int64(samples)),
+        "seed": ((), np.int64(seed)),
+        **interpret.arrays(network),
+    }
+    coordinates: dict[str, Any] = {
+        "unit": units, "unit_from": units, "recording": np.array(sorted(by_name(train)), str),
+    }  # fmt: skip
+    if "network" in first.data.coords:
+        coordinates["network"] = ("unit", first.data["network"].values.astype(str))
+    for name in ("x_mm", "y_mm", "z_mm"):
+        if name in first.data.coords:
+            coordinates[name] = ("unit", first.data[name].values)
+    return arrays, coordinates
+
+
+def network_of(model: BrainMAE, fitted: Fitted) -> BrainMAENetwork:
+    """Return the pretrained network of a fit."""
+    arrays = fitted.arrays
+    network = BrainMAENetwork(sizes_of(model, arrays.sizes["unit"], int(arrays["samples"])))
+    weights = {
+        k.removeprefix(START): torch.from_numpy(np.array(v))
+        for k, v in fitted.weights.items() if k.startswith(START)
+    }  # fmt: skip
+    network.load_state_dict(weights)
+    return network.eval()

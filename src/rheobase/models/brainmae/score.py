@@ -1,0 +1,240 @@
+"""Scores of the test part: decoding, reconstruction of hidden regions, telling people apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from rheobase import metrics
+from rheobase.models import identify
+from rheobase.models.base import Fitted, Score
+from rheobase.models.brainmae import labels, reconstruct, represent
+from rheobase.models.brainmae.learn import network_of, segments_of
+from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.pretrain import RATIOS
+from rheobase.models.brainmae.segments import Deck, Run, runs
+from rheobase.models.decoding import null
+from rheobase.models.decoding.examples import Examples, NotDecodableError
+from rheobase.models.inputs import check, own_standard
+
+if TYPE_CHECKING:
+    from rheobase.models.brainmae import BrainMAE
+    from rheobase.recording import Recording
+
+MODES = ("finetune", "probe", "scratch")
+HEADLINE_RATIO = 0.5
+
+
+def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
+    """Return every score of the test part beside its rivals."""
+    check(test, part="test", units=[str(name) for name in fitted.arrays["unit"].values])
+    samples = int(fitted.arrays["samples"])
+    stretches, left_out = runs(test, samples)
+    network = network_of(model, fitted)
+    made: list[Score] = []
+    if "label/centre" in fitted.arrays:
+        try:
+            made += decoding(model, fitted, network, test, stretches, samples)
+        except NotDecodableError as reason:
+            left_out = (*left_out, f"the label is not decoded here: {reason}")
+    order = sorted(RATIOS, key=lambda ratio: (ratio != HEADLINE_RATIO, ratio))
+    fills = fillers(model, fitted, network, 1 / test[0].rate)
+    made += [reconstruction(fills, stretches, samples, ratio) for ratio in order]
+    told = people(model, fitted, network, test, samples)
+    made += [told] if told else []
+    first = made[0]
+    note = "; ".join(filter(None, [first.note, *left_out]))
+    return [Score(**{**vars(first), "note": note}), *made[1:]]
+
+
+def fillers(
+    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, period_s: float
+) -> dict[str, reconstruct.Filler]:
+    """Return how the network and each rival fill in hidden regions; the network first."""
+    samples = int(fitted.arrays["samples"])
+    lagged = fitted.arrays["rival/covariance_3"].values.astype(np.float64)
+    n = len(lagged) // 3
+    same = lagged[n : 2 * n, n : 2 * n]
+    segments = segments_of(model, samples, period_s)
+    return {
+        "brainmae": reconstruct.by_network(
+            network, samples=samples, segments=segments, period_s=period_s, device="cpu"
+        ),
+        "mean": lambda run, hidden: np.zeros((len(hidden) * samples, n)),
+        "linear_interpolation": partial(reconstruct.linear, samples=samples),
+        "pca": partial(
+            reconstruct.pca, samples=samples, components=fitted.arrays["rival/components"].values
+        ),
+        "conditional_gaussian": partial(reconstruct.gaussian, samples=samples, covariance=same),
+        "conditional_gaussian_3": partial(
+            reconstruct.gaussian_3, samples=samples, covariance=lagged
+        ),
+    }
+
+
+def reconstruction(
+    fills: dict[str, reconstruct.Filler], stretches: Sequence[Run], samples: int, ratio: float
+) -> Score:
+    """Return R2 over hidden regions of all runs."""
+    found = {
+        name: float(reconstruct.tally(fill, stretches, samples, ratio).r2)
+        for name, fill in fills.items()
+    }
+    value = found.pop("brainmae")
+    return Score(f"masked_r2_{round(100 * ratio)}", value, found)
+
+
+def decoding(
+    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording],
+    stretches: Sequence[Run], samples: int,
+) -> list[Score]:  # fmt: skip
+    """Return balanced accuracy or R2 of finetune, probe and scratch, each beside the rivals."""
+    known = labels.found(test)
+    known = known.take(np.isin(known.recording, [run.name for run in stretches]))
+    outputs = labels.outputs(model, fitted.arrays, fitted.weights, network, test, stretches, known,
+                             samples)  # fmt: skip
+    classes = fitted.arrays["class"].values.astype(str)
+    rivals = [name for name in outputs if name not in MODES]
+    if not classes[0]:
+        return _values(model, fitted, known, outputs, rivals, test)
+    guesses = {name: classes[np.argmax(out, axis=1)] for name, out in outputs.items()}
+    most = classes[int(np.argmax([np.sum(known.y == c) for c in classes]))]
+    found = {name: metrics.balanced_accuracy(known.y, guess) for name, guess in guesses.items()}
+    beside = {name: found[name] for name in rivals}
+    beside["majority_class"] = metrics.balanced_accuracy(known.y, np.full(len(known.y), most))
+    made = []
+    for mode in MODES:
+        rng = null.stream(int(fitted.arrays["seed"]), 2, test)
+        drawn = null.classes_null(known, guesses[mode], draws=model.label_training.permutations,
+                                  rng=rng)  # fmt: skip
+        note = _class_note(known, outputs[mode], classes)
+        level = 1 / len(classes)
+        made.append(_score(mode, "balanced_accuracy", found[mode], beside, drawn, level, note))
+    if len(classes) == 2 and len(np.unique(known.y)) == 2:
+        areas = {name: _auroc(known.y == classes[1], out[:, 1] - out[:, 0])
+                 for name, out in outputs.items()}  # fmt: skip
+        beside = {name: areas[name] for name in rivals}
+        made += [Score(_name(mode, "auroc"), areas[mode], beside, chance=0.5) for mode in MODES]
+    return made
+
+
+def _score(
+    mode: str, what: str, value: float, rivals: dict[str, float], drawn: np.ndarray,
+    level: float | None, note: str,
+) -> Score:  # fmt: skip
+    return Score(
+        _name(mode, what), value, rivals,
+        chance=float(drawn.mean()) if len(drawn) else level,
+        p_value=metrics.permutation_p(value, drawn) if len(drawn) else None,
+        note=note, null=null.rounded(drawn),
+    )  # fmt: skip
+
+
+def _name(mode: str, what: str) -> str:
+    return f"decode_{what}" if mode == "finetune" else f"decode_{mode}_{what}"
+
+
+def _class_note(known: Examples, out: np.ndarray, classes: np.ndarray) -> str:
+    units = len(np.unique(known.unit))
+    note = f"{len(classes)} classes, {len(known.y)} recordings of {units} exchangeable units"
+    if len(classes) != 2:
+        return note
+    guess = classes[np.argmax(out, axis=1)]
+    hits = [np.mean(guess[known.y == c] == c) for c in classes[::-1] if np.any(known.y == c)]
+    if len(hits) < 2:
+        return note
+    return f"{note}; sensitivity {hits[0]:.2f} for {classes[1]}, specificity {hits[1]:.2f}"
+
+
+def _auroc(truth: np.ndarray, score: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(truth, score))
+
+
+def _values(
+    model: BrainMAE, fitted: Fitted, known: Examples, outputs: dict[str, np.ndarray],
+    rivals: Sequence[str], test: Sequence[Recording],
+) -> list[Score]:  # fmt: skip
+    centre = float(fitted.arrays["label/centre"])
+    y = known.y.astype(np.float64)
+    guesses = {name: out[:, 0] for name, out in outputs.items()}
+    r2 = {name: metrics.r2(y, guess, centre=centre) for name, guess in guesses.items()}
+    error = {name: float(np.abs(guess - y).mean()) for name, guess in guesses.items()}
+    made = []
+    for mode in MODES:
+        rng = null.stream(int(fitted.arrays["seed"]), 2, test)
+        drawn = null.values_null(known, guesses[mode], centre=centre,
+                                 draws=model.label_training.permutations, rng=rng)  # fmt: skip
+        note = f"{len(y)} recordings"
+        if np.ptp(guesses[mode]) > 0 and np.ptp(y) > 0:
+            note += f"; r = {np.corrcoef(y, guesses[mode])[0, 1]:.2f}"
+        beside = {**{name: r2[name] for name in rivals}, "training_mean": 0.0}
+        made.append(_score(mode, "r2", r2[mode], beside, drawn, None, note))
+    mean = float(np.abs(y - centre).mean())
+    beside = {**{name: error[name] for name in rivals}, "training_mean": mean}
+    made += [Score(_name(mode, "mae"), error[mode], beside, higher_is_better=False)
+             for mode in MODES]  # fmt: skip
+    return made
+
+
+def people(
+    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording],
+    samples: int,
+) -> Score | None:  # fmt: skip
+    """Return how often a person's segment vectors are nearest to that person's other session.
+
+    Mean and deviation of the segment vectors over each side, the mean over people subtracted
+    within each side, for connectivity alike. None with fewer than two people.
+    """
+    pairs, between = identify.pairs(test)
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    if len(pairs) < 2 or any(_too_short(part, samples) for side in sides for part in side):
+        return None
+    segments = segments_of(model, samples, 1 / test[0].rate)
+    ours = [np.stack([profile(network, part, samples, segments) for part in side])
+            for side in sides]  # fmt: skip
+    theirs = [np.stack([_edges(part) for part in side]) for side in sides]
+    rng = null.stream(int(fitted.arrays["seed"]), 1, test)
+    found = identify.people(*(_centred(x) for x in ours), rng=rng,
+                            draws=model.label_training.permutations)  # fmt: skip
+    beside = float(np.mean(metrics.identification(*(_centred(x) for x in theirs))))
+    note = (f"{found.people} people, between {between}: {found.there:.2f} forward, "
+            f"{found.back:.2f} back")  # fmt: skip
+    return Score(
+        "identification_accuracy", found.accuracy, {"connectivity": beside},
+        chance=1 / found.people, p_value=found.p_value, note=note, null=found.null,
+    )  # fmt: skip
+
+
+def _too_short(part: Sequence[Recording], samples: int) -> bool:
+    return all(len(recording.valid) < 4 * samples for recording in part)
+
+
+def _centred(profiles: np.ndarray) -> np.ndarray:
+    """Return profiles (person, feature), each feature by its mean and deviation over people."""
+    centred = profiles - profiles.mean(axis=0)
+    return centred / np.maximum(centred.std(axis=0), 1e-12)
+
+
+def _edges(part: Sequence[Recording]) -> np.ndarray:
+    return metrics.edges(metrics.correlation(own_standard(part)))
+
+
+@torch.no_grad()
+def profile(
+    network: BrainMAENetwork, part: Sequence[Recording], samples: int, segments: int
+) -> np.ndarray:
+    """Return mean and deviation over all segments of a side of a person, (2 width,)."""
+    stretches, _ = runs(part, samples)
+    deck = Deck(stretches, samples=samples, period_s=1 / part[0].rate, device="cpu")
+    vectors = []
+    for one in represent.all_windows(deck, segments):
+        batch = deck.deal([one], segments)
+        vectors.append(network.embed(batch.signal, batch.lost[:, :, None, None])[0])
+    joined = torch.cat(vectors).double().numpy()
+    return np.concatenate([joined.mean(axis=0), joined.std(axis=0)])

@@ -1,0 +1,217 @@
+"""Training the encoder for a label: from pretrained weights, or from a random start."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rheobase.models.brainmae import represent
+from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.segments import Batch, Deck
+
+HELD_SHARE = 0.2
+"""Share of the training people on which training is stopped."""
+CLIP, BETAS, WEIGHT_DECAY = 1.0, (0.9, 0.999), 0.05
+SHUFFLE, HOLD = 3, 4
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the encoder and its head are trained for a label."""
+
+    epochs: int
+    patience: int
+    batch: int
+    segments: int
+    encoder_rate: float
+    head_rate: float
+    layer_decay: float
+    """The rate of each layer below the next"""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The label of each recording: class numbers, or values with their mean and deviation."""
+
+    names: tuple[str, ...]
+    """Recordings"""
+    subjects: tuple[str, ...]
+    y: np.ndarray
+    """(recording,) int or float"""
+    outputs: int
+    """Number of classes; 1 for a value"""
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def is_class(self) -> bool:
+        return self.outputs > 1
+
+    def subset(self, keep: np.ndarray) -> Targets:
+        """Return the targets of some recordings."""
+        pick = np.flatnonzero(keep)
+        return Targets(tuple(self.names[i] for i in pick), tuple(self.subjects[i] for i in pick),
+                       self.y[pick], self.outputs, self.centre, self.scale)  # fmt: skip
+
+
+class Tuned(nn.Module):
+    """An encoder with one linear layer on its pooled vector."""
+
+    def __init__(self, network: BrainMAENetwork, outputs: int) -> None:
+        super().__init__()
+        self.network = network
+        self.norm = nn.LayerNorm(3 * network.sizes.width)
+        self.head = nn.Linear(3 * network.sizes.width, outputs)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits or the standardised value, (run, output)."""
+        return self.head(self.norm(represent.read(self.network, batch)))
+
+
+def held_people(targets: Targets, seed: int) -> np.ndarray:
+    """Return which recordings stop the training, (recording,) bool: whole people, each class."""
+    rng = np.random.default_rng([seed, HOLD])
+    subjects = np.array(targets.subjects)
+    people, first = np.unique(subjects, return_index=True)
+    kind = targets.y[first] if targets.is_class else np.zeros(len(people))
+    held: list[str] = []
+    for one in np.unique(kind):
+        members = rng.permutation(people[kind == one])
+        held += members[: math.floor(HELD_SHARE * len(members) + 0.5)].tolist()
+    return np.isin(subjects, held)
+
+
+def tune(
+    network: BrainMAENetwork, deck: Deck, targets: Targets, plan: Tuning, *, seed: int
+) -> tuple[Tuned, list[float]]:
+    """Return the trained encoder with its head, and the loss on the held-out training people.
+
+    The network is not changed. The weights of the best epoch are kept; without people to hold out
+    training runs to its last epoch.
+    """
+    model = Tuned(copy.deepcopy(network), targets.outputs).to(deck.signals[0].device)
+    held = held_people(targets, seed)
+    learn, check = targets.subset(~held), targets.subset(held)
+    optimiser = torch.optim.AdamW(_groups(model, plan), betas=BETAS, weight_decay=WEIGHT_DECAY)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    owner = _owners(deck, learn)
+    best, lowest, waited, curve = None, math.inf, 0, []
+    per_epoch = math.ceil(len(owner) / plan.batch)
+    for epoch in range(plan.epochs):
+        rng = np.random.default_rng([seed, SHUFFLE, epoch])
+        order = np.array_split(rng.permutation(len(owner)), per_epoch)
+        for place, part in enumerate(order):
+            share = (epoch * per_epoch + place) / (plan.epochs * per_epoch)
+            shape = min(1.0, 20 * share + 0.05) * 0.5 * (1 + math.cos(math.pi * share))
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * shape
+            crops = _crops(deck, [owner[i][0] for i in part], plan, rng)
+            found = model(deck.deal(crops, plan.segments))
+            loss = label_loss(found, [owner[i][1] for i in part], learn, learn)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimiser.step()
+        if not check.names:
+            continue
+        curve.append(held_loss(model, deck, check, learn, plan))
+        waited = 0 if curve[-1] < lowest else waited + 1
+        if curve[-1] < lowest:
+            lowest, best = curve[-1], copy.deepcopy(model.state_dict())
+        if waited >= plan.patience:
+            break
+    if best is not None:
+        model.load_state_dict(best)
+    return model.eval(), curve
+
+
+def _groups(model: Tuned, plan: Tuning) -> list[dict]:
+    """Return parameters by layer, the rate falling from the head to the input."""
+    network = model.network
+    layers: list[list[nn.Module | nn.Parameter]] = [
+        [network.sample_in, network.mask_vector, network.embedding],
+        *[[block] for block in (*network.graph_blocks, *network.free_blocks)],
+        [network.spatial_norm, network.pool_out, network.cls, network.position_scale],
+        *[[block] for block in network.encoder],
+    ]
+    if hasattr(network, "pool_query"):
+        layers[-1 - len(network.encoder)].append(network.pool_query)
+    layers[-1].append(network.encoder_norm)
+    made = [{"params": [*model.norm.parameters(), *model.head.parameters()], "lr": plan.head_rate}]
+    for depth, members in enumerate(reversed(layers)):
+        values: list[nn.Parameter] = []
+        for member in members:
+            values += [member] if isinstance(member, nn.Parameter) else member.parameters()
+        values = [value for value in values if value.requires_grad]
+        made.append({"params": values, "lr": plan.encoder_rate * plan.layer_decay**depth})
+    return made
+
+
+def _owners(deck: Deck, targets: Targets) -> list[tuple[int, int]]:
+    """Return the runs of the labelled recordings, each with its target's number."""
+    place = {name: i for i, name in enumerate(targets.names)}
+    return [(r, place[run.name]) for r, run in enumerate(deck.runs) if run.name in place]
+
+
+def _crops(
+    deck: Deck, runs: Sequence[int], plan: Tuning, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    room = [len(deck.runs[run].signal) - plan.segments * deck.samples for run in runs]
+    return [(run, int(rng.integers(0, max(r, 0) + 1))) for run, r in zip(runs, room, strict=True)]
+
+
+def label_loss(
+    found: Tensor, numbers: Sequence[int], targets: Targets, trained_on: Targets
+) -> Tensor:
+    """Return cross-entropy with classes weighted alike, or the squared error of a value.
+
+    ``numbers`` are the rows of ``targets`` that ``found`` (row, output) belongs to; classes are
+    weighted by their counts in ``trained_on``.
+    """
+    y = targets.y[list(numbers)]
+    if not targets.is_class:
+        wanted = torch.as_tensor((y - targets.centre) / targets.scale, dtype=found.dtype)
+        return F.mse_loss(found[:, 0], wanted.to(found.device))
+    counts = np.bincount(trained_on.y, minlength=targets.outputs)
+    weight = len(trained_on.y) / np.maximum(counts, 1) / targets.outputs
+    return F.cross_entropy(
+        found, torch.as_tensor(y, device=found.device),
+        weight=torch.as_tensor(weight, dtype=found.dtype, device=found.device),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def predict(model: Tuned, deck: Deck, names: Sequence[str], plan: Tuning) -> Tensor:
+    """Return outputs averaged over the windows of each recording, (recording, output)."""
+    model.eval()
+    chosen = represent.all_windows(deck, plan.segments)
+    parts = [
+        model(deck.deal(chosen[first : first + plan.batch], plan.segments))
+        for first in range(0, len(chosen), plan.batch)
+    ]
+    found, owner = torch.cat(parts), [deck.runs[run].name for run, _ in chosen]
+    rows = [[i for i, own in enumerate(owner) if own == name] for name in names]
+    return torch.stack([found[row].mean(dim=0) for row in rows])
+
+
+def held_loss(model: Tuned, deck: Deck, check: Targets, learn: Targets, plan: Tuning) -> float:
+    """Return the loss on recordings that were not trained on, classes weighted as in training."""
+    inside = [i for i, run in enumerate(deck.runs) if run.name in set(check.names)]
+    found = predict(model, deck.some(inside), check.names, plan)
+    return float(label_loss(found, range(len(check.names)), check, learn))
+
+
+def load(weights: Mapping[str, Tensor], network: BrainMAENetwork, outputs: int) -> Tuned:
+    """Return a trained encoder with its head from its weights."""
+    model = Tuned(network, outputs)
+    model.load_state_dict(dict(weights))
+    return model.eval()

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from rheobase.io.sides import read_table
-from rheobase.io.values import listing
 from rheobase.io.volumes import Volumes
 
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -116,7 +115,7 @@ def select(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of volumes that it would drop; none are dropped here
             found, _ = load_confounds(str(image), strategy=strategy, demean=True, **wanted)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         why = " ".join(str(error).split())
         raise ValueError(
             f"{table} cannot give denoise: {denoise} ({why}); choose another strategy"
@@ -172,9 +171,3 @@ def step(denoise: str, found: Confounds) -> dict[str, Any]:
     if found.dropped:
         made["cosines_dropped"] = len(found.dropped)
     return made
-
-
-def missing_columns(path: Path, columns: Mapping[str, np.ndarray], *names: str) -> None:
-    """Raise ``ValueError`` naming the columns that a confounds table lacks."""
-    if missing := [name for name in names if name not in columns]:
-        raise ValueError(f"{path} has no column {listing(missing)}, which fMRIPrep writes")

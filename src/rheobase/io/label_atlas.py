@@ -53,7 +53,6 @@ def regions_of(labels: Labels, path: Path, usable: np.ndarray, affine: np.ndarra
 
     They are brought onto the image's grid by nearest neighbour, never the image onto theirs.
     """
-    present, voxels = np.unique(labels.values[labels.values > 0], return_counts=True)
     place = np.argwhere(usable) @ affine[:3, :3].T + affine[:3, 3]
     grid = _labels_at(place, labels.values, labels.affine)
     order = np.asarray(sorted(labels.names))
@@ -63,17 +62,31 @@ def regions_of(labels: Labels, path: Path, usable: np.ndarray, affine: np.ndarra
     inside = inside[order[row[inside]] == grid[inside]]
     weights, counts = equal_weights(row[inside], inside, (len(order), len(grid)))
     check_lost(path, counts, told, labels.atlas)
-    size, centre = np.zeros(len(order)), np.full((len(order), 3), np.nan)
-    at = np.searchsorted(order, present)
-    size[at] = voxels * abs(np.linalg.det(labels.affine[:3, :3]))
-    volume = counts * abs(np.linalg.det(affine[:3, :3]))
-    coverage = np.minimum(volume / np.maximum(size, 1e-9), 1.0)
+    whole = np.maximum(_voxels_of(labels, affine, int(order[-1]) + 1)[order], 1)
+    coverage, centre = counts / whole, np.full((len(order), 3), np.nan)
     centre[counts > 0] = (weights @ place)[counts > 0]
     found = dict(zip("xyz", centre.T, strict=True))
     if labels.networks:
         found["network"] = np.asarray([labels.networks[i] for i in order.tolist()])
     step = pooling_step(labels.atlas, told, counts, coverage)
     return Regions(weights, tuple(told), found, coverage, {**step, **labels.facts})
+
+
+def _voxels_of(labels: Labels, affine: np.ndarray, count: int) -> np.ndarray:
+    """Return how many voxels of an endless grid the labels below ``count`` would take."""
+    box = np.argwhere(labels.values > 0)
+    ends = np.stack([box.min(axis=0) - 1, box.max(axis=0) + 1])
+    corners = np.stack(np.meshgrid(*ends.T, indexing="ij"), -1).reshape(-1, 3)
+    place = corners @ labels.affine[:3, :3].T + labels.affine[:3, 3]
+    voxel = (place - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+    low, high = np.floor(voxel.min(axis=0)), np.ceil(voxel.max(axis=0))
+    y, z = (np.arange(low[i], high[i] + 1) for i in (1, 2))
+    counts = np.zeros(max(count, int(labels.values.max()) + 1), int)
+    for x in np.arange(low[0], high[0] + 1):
+        plane = np.stack(np.meshgrid([x], y, z, indexing="ij"), -1).reshape(-1, 3)
+        found = _labels_at(plane @ affine[:3, :3].T + affine[:3, 3], labels.values, labels.affine)
+        counts += np.bincount(found, minlength=len(counts))
+    return counts
 
 
 def _label_image(file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -39,7 +39,8 @@ def read_motion(path: Path, form: str, *, volumes: int) -> np.ndarray:
     if turn > MOST_RAD or shift > MOST_MM:
         raise ValueError(
             f"{path}: read as {form} it has translations up to {shift:.3g} mm and rotations up to "
-            f"{turn:.3g} rad, above {MOST_MM:g} mm or {MOST_RAD} rad; correct reader.motion.format"
+            f"{turn:.3g} rad, above {MOST_MM:g} mm or {MOST_RAD} rad; correct its "
+            "units or reader.motion.format"
         )
     return values
 

@@ -57,6 +57,7 @@ def read_run(
         raw, found = _voxels(volumes, mask, rate, fwhm), None
         usable = usable if mask is None else mask
     else:
+        notes = space_notes(volumes.path, atlas)
         found = _regions(atlas, volumes, usable)
         raw = Raw(
             _means(volumes, usable, found, fwhm),
@@ -64,7 +65,7 @@ def read_run(
             rate_hz=rate,
             unit_labels=found.labels,
             steps=(found.step,),
-            notes=space_notes(volumes.path, atlas),
+            notes=notes,
         )
     inside = _of_regions(usable, found) if mask is None else volumes.varying & mask
     if not inside.any():

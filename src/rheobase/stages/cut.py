@@ -14,6 +14,7 @@ from rheobase.config.parse import group_of
 from rheobase.recording import Recording
 from rheobase.splits import Fold
 from rheobase.stages.prepare import load_spec
+from rheobase.stages.runs import check_coverage, check_twins
 from rheobase.storage import CHECKSUM, read_json, write_json
 
 STRETCH_S = 1.0
@@ -33,6 +34,8 @@ class Facts:
     classes: dict[int, frozenset[str]]
     """The classes of each trial; empty where no class is to be decoded."""
     checksum: str
+    source: str
+    """SHA-256 of the file that it was read from."""
     starts: np.ndarray
     log_rms: np.ndarray
     """Log amplitude of stretches of about a second, (stretch, unit), from ``starts``."""
@@ -43,6 +46,8 @@ def split(spec: str) -> None:
     dataset, _ = load_spec(spec)
     units, dropped = common_units(dataset)
     facts = {entry.name: _facts(dataset, entry.name, units) for entry in dataset.recordings}
+    if dataset.modality == "fmri":
+        check_twins(dataset.name, {name: fact.source for name, fact in facts.items()})
     folds = [_with_shift(fold, facts) for fold in make_folds(dataset, facts)]
     content = splits.to_json(dataset.split.by, dataset.split.gap_s, folds)
     checksums = {name: fact.checksum for name, fact in facts.items()}
@@ -64,6 +69,7 @@ def _facts(dataset: Dataset, name: str, units: list[str] | None) -> Facts:
         trials=trials,
         classes={} if trials is None else _classes(recording, trials),
         checksum=recording.data.attrs[CHECKSUM],
+        source=str(recording.data.attrs["source_sha256"]),
         starts=starts,
         log_rms=log_rms,
     )
@@ -107,6 +113,9 @@ def common_units(dataset: Dataset) -> tuple[list[str] | None, dict[str, str]]:
             if row.get("excluded"):
                 reasons.setdefault(row["name"], f"{entry.name}: {row['excluded']}")
                 lost.setdefault(entry.name, []).append(f"{row['name']}: {row['excluded']}")
+    if dataset.modality == "fmri":
+        regions = {name: {row.partition(": ")[0] for row in rows} for name, rows in lost.items()}
+        check_coverage(dataset.name, regions, len(dataset.recordings))
     kept = [name for name in everything if name not in reasons]
     if len(kept) < LEAST_UNITS:
         raise ValueError(_too_few(dataset.name, len(kept), len(everything), lost))

@@ -10,6 +10,7 @@ from rheobase.preprocess.fmri_group import motion_relation
 from rheobase.report.fmri_figures import confounds, connectivity, histogram, stack
 from rheobase.report.fmri_group import group_figures, group_words
 from rheobase.report.inputs import ReportInput
+from rheobase.report.methods import write_methods
 from rheobase.report.page import render
 from rheobase.stages.publish import group_quality
 
@@ -142,3 +143,28 @@ def test_what_is_not_there_is_not_drawn():
     assert connectivity("a", {}) is None
     assert histogram("a", {}) is None
     assert confounds("a", {}) is None
+
+
+def test_the_methods_tell_where_images_confounds_and_regions_come_from():
+    steps = [
+        {"step": "parcellate", "atlas": "dosenbach160", "regions": 160},
+        {"step": "choose confounds", "strategy": "36p", "confounds": ["a"], "cosines_dropped": 3},
+        {"step": "bridge flagged frames", "frames": 4, "fd_mm": 0.5, "scrub": 5, "acausal": True},
+        {"step": "regress out confounds", "confounds": 36, "strategy": "36p", "acausal": True},
+        {"step": "resample", "from_s": 2.0, "to_s": 1.0, "acausal": True},
+    ]
+    content = ReportInput(
+        "rest",
+        "fmri",
+        config={"reader": {"format": "fmriprep"}},
+        recordings=[{"name": "a", "steps": steps, "n_units": 160, "rate": 0.5}],
+    )
+    made = write_methods(content, "0")
+    text = " ".join(made.paragraphs)
+    assert "preprocessed with fMRIPrep (Esteban et al. 2019)" in text
+    assert "160-region atlas (Dosenbach et al. 2010)" in text
+    assert "regression of 36 confounds (strategy 36p)" in text
+    assert "3 cosines left to the filter's lower edge" in text
+    assert "4 frames not used (displacement above 0.5 mm" in text
+    assert "resampling from 2 to 1.0 s a volume" in text
+    assert "(Lindquist et al. 2019)" in text

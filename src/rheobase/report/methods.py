@@ -36,6 +36,12 @@ FAMILIES = {
     "spiking": "a spiking network trained with surrogate gradients",
 }
 
+ATLASES = {
+    "seitzman": (300, "seitzman2020"),
+    "power264": (264, "power2011"),
+    "dosenbach160": (160, "dosenbach2010"),
+}
+
 
 @dataclass(frozen=True)
 class Methods:
@@ -127,8 +133,16 @@ def _cleaning(report: ReportInput, cite: Any) -> str:
             "these signals are no forecasts in real time."
         )
     named = str(list(steps)).lower()
-    if "seitzman" in named:
-        text += f" Regions are those of the 300-region atlas {cite('seitzman2020')}."
+    if (report.config.get("reader") or {}).get("format") == "fmriprep":
+        text += f" Images had been preprocessed with fMRIPrep {cite('esteban2019')}."
+    for atlas, (many, work) in ATLASES.items():
+        if atlas in named:
+            text += f" Regions are those of the {many}-region atlas {cite(work)}."
+    if any(s.get("step") == "regress out confounds" for s in steps):
+        text += (
+            f" Confounds were regressed out {cite('ciric2017')} in one step with the filter, which "
+            f"was applied to them too {cite('lindquist2019')}."
+        )
     moved = any("fd_mean_mm" in one.get("metrics", {}) for one in report.qc.values())
     if moved or "displacement" in named:
         text += f" Framewise displacement was computed from head motion {cite('power2012')}."

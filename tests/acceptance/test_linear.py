@@ -99,9 +99,12 @@ def test_halves_of_hcp_identify_all_seven_people(hcp, criterion):
         "hcp_halves", "FC similarity within, between people", "0.91, 0.68 +- 0.03", measured, ok
     )
     static = connectivity.fit(hcp)
-    found = connectivity.identify(hcp, static.pearson, static.autocorrelation, draws=200, seed=0)
+    found = connectivity.identification(
+        hcp, static.pearson, static.autocorrelation, draws=200, seed=0
+    )
     assert found
-    counts = [round(7 * found.there), round(7 * found.back), round(7 * found.uncentred)]
+    told = found.found
+    counts = [round(7 * told.there), round(7 * told.back), round(7 * found.uncentred)]
     ok = min(counts) >= 6
     criterion("hcp_identify", "people identified of 7, both ways", "7 +- 1", counts, ok)
 
@@ -135,11 +138,11 @@ def test_sessions_of_stages_identify_people(stages, criterion):
     both = [r for r in stages if sessions[r.subject] == 2]
     nothing = np.zeros(len(both[0].unit_names))
     group = connectivity.fit(both).pearson
-    raw = connectivity.identify(both, 0 * group, nothing, draws=100, seed=0)
-    centred = connectivity.identify(both, group, nothing, draws=100, seed=0)
+    raw = connectivity.identification(both, 0 * group, nothing, draws=100, seed=0)
+    centred = connectivity.identification(both, group, nothing, draws=100, seed=0)
     assert raw
     assert centred
-    measured = [raw.there, raw.back, centred.there, centred.back]
+    measured = [raw.found.there, raw.found.back, centred.found.there, centred.found.back]
     counts = np.rint(17 * np.array(measured))
     ok = bool(np.all(np.abs(counts - [13, 14, 15, 17]) <= 1))
     criterion("stages_identify", "accuracy ses-1 to 2, back; the same with the mean subtracted",

@@ -25,6 +25,7 @@ FC_C = 0.01
 """Inverse penalty of the logistic regressions on connectivity and tangent vectors."""
 RIDGE = 1000.0
 RIDGES = tuple(10.0**k for k in range(6))
+NOT_DECODED = "the label is not decoded"
 TUNED = ("finetune", "scratch")
 
 
@@ -62,7 +63,7 @@ def fit(
     try:
         return _fit(model, network, start, train, stretches, samples, seed=seed, device=device)
     except NotDecodableError as reason:
-        return Learnt(notices=[f"The label is not decoded: {reason}"])
+        return Learnt(notices=[f"{NOT_DECODED}: {reason}"])
 
 
 def _fit(

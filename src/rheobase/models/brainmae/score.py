@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,12 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     stretches, left_out = runs(test, samples)
     network = network_of(model, fitted)
     made: list[Score] = []
+    caution = next((said for said in fitted.notices if said.startswith(labels.NOT_DECODED)), "")
     if "label/centre" in fitted.arrays:
         try:
             made += decoding(model, fitted, network, test, stretches, samples)
         except NotDecodableError as reason:
-            left_out = (*left_out, f"the label is not decoded here: {reason}")
+            caution = f"{labels.NOT_DECODED} here: {reason}"
     order = sorted(RATIOS, key=lambda ratio: (ratio != HEADLINE_RATIO, ratio))
     fills = fillers(model, fitted, network, 1 / test[0].rate)
     made += [reconstruction(fills, stretches, samples, ratio) for ratio in order]
@@ -48,7 +50,7 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     made += [told] if told else []
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out]))
-    return [Score(**{**vars(first), "note": note}), *made[1:]]
+    return [replace(first, note=note, caution=first.caution or caution), *made[1:]]
 
 
 def fillers(

@@ -15,7 +15,7 @@ from rheobase.models import checkpoint
 from rheobase.models.brainmae import masking
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.reconstruct import network_r2
-from rheobase.models.brainmae.segments import Deck
+from rheobase.models.brainmae.segments import Batch, Deck
 from rheobase.models.parallel import World
 
 RATIOS = (0.25, 0.5, 0.75)
@@ -79,19 +79,18 @@ def train(
     finds one there goes on from it and ends with the same weights, bit for bit. On several
     processes each takes its part of every batch.
     """
-    state = _State(network, plan)
+    state = Training(network, deck, plan, seed=seed, world=world)
     if keep is not None and keep.is_file():
         state.load(keep)
     saved = time.monotonic()
     sums = torch.zeros(5, device=next(network.parameters()).device)
-    while state.step < plan.steps and state.waited < plan.patience:
-        sums += _one(network, state, deck, plan, seed, world)
-        state.step += 1
-        if state.step % plan.check_every and state.step != plan.steps:
+    while state.done < plan.steps and state.waited < plan.patience:
+        sums += state.step()
+        if state.done % plan.check_every and state.done != plan.steps:
             continue
-        _record(state.curves, sums, state.step, plan)
+        _record(state.curves, sums, state.done, plan)
         if held is not None:
-            _check(state, network, held, plan)
+            _check(state, held)
         sums = torch.zeros_like(sums)
         if keep is not None and world.writes and time.monotonic() - saved >= SAVE_EVERY_S:
             state.save(keep)
@@ -101,23 +100,74 @@ def train(
     return state.curves
 
 
-class _State:
-    """All that the rest of a training depends on, besides its settings and recordings."""
+class Training:
+    """A training under way: all that its rest depends on, besides its settings and recordings."""
 
-    def __init__(self, network: BrainMAENetwork, plan: Plan) -> None:
-        self.network = network
+    def __init__(
+        self, network: BrainMAENetwork, deck: Deck, plan: Plan, *, seed: int, world: World
+    ) -> None:
+        self.network, self.deck, self.plan = network, deck, plan
+        self.seed, self.world = seed, world
         self.optimiser = torch.optim.AdamW(
             _groups(network, plan.weight_decay), lr=plan.learning_rate, betas=BETAS, fused=True
         )
-        self.step, self.waited, self.curves = 0, 0, Curves()
+        self.done, self.waited, self.curves = 0, 0, Curves()
         self.lowest, self.best = math.inf, {}
+
+    def step(self) -> Tensor:
+        """Take a step; return loss, its masked and visible parts, gradient norm and 1."""
+        deck, plan = self.deck, self.plan
+        batch = deck.deal(batch_of(deck, plan, self.done, self.seed), plan.segments)
+        hidden = self._hidden(batch)
+        mine = self.world.share(len(batch.signal))
+        own, hidden = batch.part(mine), hidden[mine]
+        with _precision(own.signal.device):
+            made = self.network(
+                own.signal, hidden | own.lost[..., None, None], own.middle_s,
+                own.present if own.padded else None,
+            )  # fmt: skip
+        found = masking.errors(made.float(), own.signal, hidden, own.weight)
+        counts = torch.stack([found.masked_segments, found.visible_segments]).float()
+        self.world.sum([counts])
+        loss = found.loss(0.0 if plan.plain else plan.mask_weight, (counts[0], counts[1]))
+        norm = self._descend(loss)
+        parts = torch.stack([loss, *(
+            part / count.clamp(min=1)
+            for part, count in zip((found.masked, found.visible), counts, strict=True)
+        )]).detach()  # fmt: skip
+        self.world.sum([parts])
+        return torch.cat([parts, norm[None], torch.ones_like(norm)[None]])
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        plan, device = self.plan, batch.signal.device
+        rng = torch.Generator(device).manual_seed(_mixed(self.seed, self.done))
+        low, high = plan.mask_ratio
+        draw = float(np.random.default_rng([self.seed, HIDE, self.done]).random())
+        regions, samples = batch.signal.shape[2:]
+        hidden = masking.draw(
+            batch.present, regions, samples, kind=plan.mask, ratio=low + (high - low) * draw,
+            rng=rng,
+        )  # fmt: skip
+        return torch.zeros_like(hidden) if plan.plain else hidden
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """Change the weights; return the norm of the gradient."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(self.done, self.plan)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.world.sum(p.grad for p in self.network.parameters() if p.grad is not None)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self.optimiser.step()
+        self.done += 1
+        return norm.detach()
 
     def save(self, path: Path) -> None:
         tensors = checkpoint.flatten(self.network, self.optimiser)
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         tensors |= {f"curve/{k}": torch.tensor(v, dtype=torch.float64)
                     for k, v in vars(self.curves).items()}  # fmt: skip
-        counts = [self.step, self.waited, self.lowest]
+        counts = [self.done, self.waited, self.lowest]
         checkpoint.save({**tensors, "counts": torch.tensor(counts, dtype=torch.float64)}, path)
 
     def load(self, path: Path) -> None:
@@ -127,8 +177,8 @@ class _State:
         self.curves = Curves(
             **{k[6:]: v.tolist() for k, v in tensors.items() if k.startswith("curve/")}
         )
-        step, waited, self.lowest = tensors["counts"].tolist()
-        self.step, self.waited = int(step), int(waited)
+        done, waited, self.lowest = tensors["counts"].tolist()
+        self.done, self.waited = int(done), int(waited)
 
 
 def _groups(network: BrainMAENetwork, decay: float) -> list[dict]:
@@ -161,40 +211,6 @@ def batch_of(deck: Deck, plan: Plan, step: int, seed: int) -> list[tuple[int, in
     return [(int(run), int(starts[run])) for run in order]
 
 
-def _one(
-    network: BrainMAENetwork, state: _State, deck: Deck, plan: Plan, seed: int, world: World
-) -> Tensor:
-    """Take one step; return loss, its masked and visible parts, gradient norm and 1."""
-    batch = deck.deal(batch_of(deck, plan, state.step, seed), plan.segments)
-    device = batch.signal.device
-    rng = torch.Generator(device).manual_seed(_mixed(seed, state.step))
-    low, high = plan.mask_ratio
-    ratio = low + (high - low) * float(np.random.default_rng([seed, HIDE, state.step]).random())
-    hidden = masking.draw(
-        batch.present, batch.signal.shape[2], deck.samples, kind=plan.mask, ratio=ratio, rng=rng
-    )
-    mine = world.share(len(batch.signal))
-    own, hidden = batch.part(mine), hidden[mine] & (not plan.plain)
-    present = own.present if own.padded else None
-    with _precision(device):
-        made = network(own.signal, hidden | own.lost[..., None, None], own.middle_s, present)
-    found = masking.errors(made.float(), own.signal, hidden, own.weight)
-    counts = torch.stack([found.masked_segments, found.visible_segments]).float()
-    world.sum([counts])
-    loss = found.loss(0.0 if plan.plain else plan.mask_weight, (counts[0], counts[1]))
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate(state.step, plan)
-    state.optimiser.zero_grad()
-    loss.backward()
-    world.sum(p.grad for p in network.parameters() if p.grad is not None)
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-    state.optimiser.step()
-    masked, visible = found.masked / counts[0].clamp(min=1), found.visible / counts[1].clamp(min=1)
-    parts = torch.stack([loss, masked, visible]).detach()
-    world.sum([parts])
-    return torch.cat([parts, norm.detach()[None], torch.ones(1, device=device)])
-
-
 def _precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
@@ -214,8 +230,9 @@ def _record(curves: Curves, sums: Tensor, step: int, plan: Plan) -> None:
         getattr(curves, name).append(value)
 
 
-def _check(state: _State, network: BrainMAENetwork, held: Deck, plan: Plan) -> None:
-    r2 = {ratio: network_r2(network, held, plan.segments, ratio) for ratio in RATIOS}
+def _check(state: Training, held: Deck) -> None:
+    network, segments = state.network, state.plan.segments
+    r2 = {ratio: network_r2(network, held, segments, ratio) for ratio in RATIOS}
     for ratio, value in r2.items():
         getattr(state.curves, f"held_r2_{round(100 * ratio)}").append(value)
     missed = 1 - r2[CHECK_RATIO]

@@ -12,6 +12,7 @@ from bold_tree import atlas, plant
 from rheobase.io.raw import Raw
 from rheobase.io.readers import read
 from rheobase.preprocess.clean import clean
+from rheobase.report.fmri_figures import mosaic
 
 RATE = 0.5
 
@@ -166,6 +167,23 @@ def test_standardised_dvars_of_voxels_is_near_one_and_jumps_where_planted(tmp_pa
     assert raw.extras["tsnr"].shape == (24,)
     values = raw.signal.mean(axis=1)
     np.testing.assert_allclose(raw.extras["global_signal"], values, rtol=1e-3)
+
+
+def test_slices_of_the_image_are_kept_for_the_report(tmp_path):
+    run = plant(tmp_path, samples=100, jumps=())
+    raw = read(run.image, reader={"format": "nifti", "mask": "m"}, files={"mask": run.mask},
+               preprocess={"atlas": atlas(tmp_path, 24)})  # fmt: skip
+    assert raw.extras["map_mean"].shape == raw.extras["map_regions"].shape == (8, 24, 20)
+    assert np.isnan(raw.extras["map_mean"][:, 0]).all()
+    assert np.nanmean(raw.extras["map_mean"]) == pytest.approx(1000, rel=0.01)
+    assert set(np.unique(raw.extras["map_regions"])) <= set(range(25))
+    kept = made(raw).qc["preview"]["maps"]
+    assert set(kept) == {"mean", "tsnr", "edges"}
+    assert np.max(kept["mean"]["values"]) == 255
+    figure = mosaic("sub-01", {"maps": kept})
+    assert figure is not None
+    assert figure.body.count("<image") == 2
+    assert mosaic("sub-01", {}) is None
 
 
 def test_slabs_of_voxels_give_the_same_quality(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rheobase.io import confounds, voxel_quality
+from rheobase.io import confounds, maps, voxel_quality
 from rheobase.io.atlases import find_regions
 from rheobase.io.raw import Raw
 from rheobase.io.regions import Regions
@@ -152,6 +152,8 @@ def _quality(
     """Return ``extras``: courses over time, tSNR of the voxels (median) and of each region."""
     told = voxel_quality.measure(volumes, inside, runs)
     made = {"dvars": told.dvars, "std_dvars": told.std_dvars, "global_signal": told.global_signal}
+    shown = {"mean": told.mean} | ({} if told.tsnr is None else {"tsnr": told.tsnr})
+    made |= maps.mosaic(inside, usable, found, **shown)
     if found is not None and found.coverage is not None:
         made["coverage"] = found.coverage
     if told.tsnr is None:

@@ -28,7 +28,8 @@ class Raw:
     """``motion`` (time, 6), translations in mm, then rotations in rad; ``fd`` in mm, ``dvars``,
     ``std_dvars``, ``global_signal``, ``non_steady`` (bool), all (time,); ``confounds`` (time, k)
     with ``confound_names`` (k,); ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
-    ``cell_probability`` and ``coverage``, all (unit,); ``voxel_tsnr_median`` ()."""
+    ``cell_probability`` and ``coverage``, all (unit,); ``voxel_tsnr_median`` ();
+    ``map_mean``, ``map_tsnr`` and ``map_regions``, slices of an image (slice, row, column)."""
     steps: tuple[dict[str, Any], ...] = ()
     """What reading did to the numbers, each ``{"step": ..., parameters...}``."""
     notes: tuple[str, ...] = ()

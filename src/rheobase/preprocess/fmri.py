@@ -72,6 +72,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
         voxel_tsnr=raw.extras.get("voxel_tsnr_median"),
         region_tsnr=None if "tsnr" not in raw.extras else raw.extras["tsnr"][keep],
         labels=labels,
+        maps={key: raw.extras[key] for key in raw.extras if key.startswith("map_")},
     )
     return Cleaned(
         signal=made,

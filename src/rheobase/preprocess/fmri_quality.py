@@ -45,6 +45,8 @@ class Measured:
     """Mean of the voxels' temporal SNR, (region,)."""
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Labels of the regions: ``network``, ``x``, ``y``, ``z``."""
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Slices of an image, (slice, row, column): ``map_mean``, ``map_tsnr``, ``map_regions``."""
 
     @cached_property
     def pair(self) -> dict[str, np.ndarray]:
@@ -229,6 +231,7 @@ def _preview(
         "duration": len(found.before) / found.rate,
         **fmri_connectivity.pictures(found.pair, names, networks),
         **_confounds(found.regressors),
+        **({"maps": preview.maps(found.maps)} if "map_mean" in found.maps else {}),
     }
 
 

@@ -5,7 +5,7 @@ Signals are (time, unit); everything returned is JSON-able.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,32 @@ def course(values: np.ndarray) -> list[float | None]:
     with np.errstate(invalid="ignore"):
         largest = np.fmax.reduceat(values, bins)
     return [None if not np.isfinite(v) else float(f"{v:.4g}") for v in largest]
+
+
+def maps(slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return slices of an image as 0 to 254 between the 2nd and 98th percentile, 255 outside.
+
+    ``map_<name>`` (slice, row, column) becomes ``<name>`` with its ``low`` and ``high``;
+    ``map_regions`` becomes ``edges``, 1 where a region borders on another.
+    """
+    made: dict[str, Any] = {}
+    for key, values in slices.items():
+        name, known = key.removeprefix("map_"), np.isfinite(values)
+        if name == "regions":
+            across = np.diff(values, axis=2, prepend=values[:, :, :1]) != 0
+            down = np.diff(values, axis=1, prepend=values[:, :1]) != 0
+            made["edges"] = (across | down).astype(int).tolist()
+            continue
+        low, high = np.percentile(values[known], [2, 98])
+        share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+        made[name] = {
+            "low": float(f"{low:.4g}"),
+            "high": float(f"{high:.4g}"),
+            "values": np.where(known, np.rint(254 * np.nan_to_num(share)), 255)
+            .astype(int)
+            .tolist(),
+        }
+    return made
 
 
 def _spread(length: int, most: int) -> np.ndarray:

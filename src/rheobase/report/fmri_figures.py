@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from rheobase.report.embed import Figure, csv_address
 from rheobase.report.figures import measure
 from rheobase.report.matrices import Matrix, panels
-from rheobase.report.raster import grey_image
+from rheobase.report.raster import grey_image, tissue_image
 from rheobase.report.svg import LEFT, RIGHT, WIDTH, Axis, Canvas, label, picture, text_at
 
 COURSES = ("framewise_displacement_mm", "dvars", "std_dvars", "global_signal")
 COURSE_HEIGHT, CARPET_HEIGHT, GAP, FOOT = 54, 120, 28, 36
 CARPET_SD = 2
+TILES = 4
 HISTOGRAM = "share of pairs (‰)"
 
 
@@ -33,7 +35,7 @@ def stack(
     if not courses or not data.get("after") or not duration:
         return None
     x = Axis(0.0, float(duration), f"time ({time_unit})")
-    drawn, top = [], 16
+    drawn, top = [], 24
     for key, values in courses.items():
         drawn.append(_course(top, x, key, values, limits.get(key)))
         top += COURSE_HEIGHT + GAP
@@ -178,6 +180,41 @@ def confounds(name: str, preview: Mapping[str, Any]) -> Figure | None:
     )  # fmt: skip
 
 
+def mosaic(name: str, preview: Mapping[str, Any]) -> Figure | None:
+    """Draw axial slices of the mean image and of temporal SNR, regions outlined on the first."""
+    data = preview.get("maps") or {}
+    named = {"mean": "mean", "tsnr": "tSNR"}
+    drawn = []
+    for key in (key for key in named if key in data):
+        rows = _tiled(np.asarray(data[key]["values"]), 255)
+        edges = _tiled(np.asarray(data["edges"]), 0) * (key == "mean")
+        scale = f"{data[key]['low']:g} (dark) to {data[key]['high']:g} (light)"
+        high = round(WIDTH * rows.shape[0] / rows.shape[1])
+        image = tissue_image(rows, edges, (0, 20, WIDTH, high))
+        title = text_at(2, 13, f"{named[key]}, {scale}", anchor="start", style="axis")
+        alt = f"{name}: axial slices of the {named[key]}, {scale}"
+        drawn.append(picture(title + image, alt=alt, height=high + 24))
+    if not drawn:
+        return None
+    return Figure(
+        "Image",
+        Markup("").join(drawn),
+        "Axial slices from low to high. The mean should look like a brain under the borders of the "
+        "regions (blue); where tSNR is dark inside a region, its signal is weak. Voxels that were "
+        "not used are white.",
+        wide=True,
+    )
+
+
+def _tiled(slices: np.ndarray, outside: int) -> np.ndarray:
+    """Return (slice, row, column) as one picture, four slices in a row."""
+    missing = -len(slices) % TILES
+    blank = np.full((missing, *slices.shape[1:]), outside)
+    tiles = np.concatenate([slices, blank])
+    lines = [np.concatenate(tiles[i : i + TILES], axis=1) for i in range(0, len(tiles), TILES)]
+    return np.concatenate(lines, axis=0)
+
+
 def of_recording(
     name: str, preview: Mapping[str, Any], limits: Mapping[str, float], time_unit: str
 ) -> tuple[Figure | None, ...]:
@@ -187,4 +224,5 @@ def of_recording(
         connectivity(name, preview),
         histogram(name, preview),
         confounds(name, preview),
+        mosaic(name, preview),
     )

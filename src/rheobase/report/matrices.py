@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rheobase.report.raster import signed_image
 from rheobase.report.svg import WIDTH, picture, text_at
 
-SIDE, TOP, NAMES = 300, 22, 112
+SIDE, TOP, NAMES = 290, 22, 128
 LEAST_NAMED = 12
 """Pixels that a group must be high to be named."""
 
@@ -44,6 +44,6 @@ def _panel(matrix: Matrix) -> Markup:
             for way in (f"M{left} {TOP + start:.1f}h{SIDE}", f"M{left + start:.1f} {TOP}v{SIDE}"):
                 drawn.append(f'<path class="border" d="{way}"/>')
         if high >= LEAST_NAMED:
-            drawn.append(text_at(left - 5, TOP + start + high / 2 + 4, name[:18], anchor="end"))
+            drawn.append(text_at(left - 5, TOP + start + high / 2 + 4, name[:19], anchor="end"))
         at += round(high / step)
     return picture("".join(drawn), alt=matrix.alt, height=TOP + SIDE + 6)

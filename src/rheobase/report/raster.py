@@ -12,6 +12,7 @@ from rheobase.report.embed import address
 Box = tuple[float, float, float, float]
 """Left, top, width and height."""
 LOW, MIDDLE, HIGH = (0, 90, 160), (247, 247, 247), (190, 80, 0)
+EDGE, EDGE_SHARE = (0, 110, 220), 0.45
 MISSING = (150, 150, 150)
 
 
@@ -29,6 +30,14 @@ def signed_image(values: Sequence[Sequence[float | None]], box: Box, *, limit: f
     colour = middle + np.abs(share) * (np.where(share < 0, low, high) - middle)
     colour[~np.isfinite(numbers)] = MISSING
     return _image(np.rint(colour).astype(np.uint8), box)
+
+
+def tissue_image(values: np.ndarray, edges: np.ndarray, box: Box) -> str:
+    """Return values 0 to 254 as grey and 255 as white, tinted where ``edges`` are 1."""
+    pixels = np.repeat(np.asarray(values, float)[..., None], 3, axis=2)
+    tinted = (np.asarray(edges) > 0) & (np.asarray(values) < 255)
+    pixels[tinted] += EDGE_SHARE * (np.asarray(EDGE) - pixels[tinted])
+    return _image(np.rint(pixels).astype(np.uint8), box)
 
 
 def _image(pixels: np.ndarray, box: Box) -> str:

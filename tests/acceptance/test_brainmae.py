@@ -58,7 +58,7 @@ def test_hidden_regions_are_filled_in_better_than_by_a_gaussian(seed, criterion)
     ok = all(v >= limit for v, limit in zip(found, (0.22, 0.19, 0.14), strict=True))
     measured = [*np.round(found, 3).tolist(), round(gaussian, 3)]
     criterion(f"A10-{seed}", "R2 at 25, 50, 75 % hidden; Gaussian at 50 %",
-              "0.22, 0.19, 0.14 and the Gaussian", measured, ok and found[1] >= gaussian)  # fmt: skip
+              "0.22, 0.19, 0.14, the Gaussian", measured, ok and found[1] >= gaussian)  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", SEEDS)

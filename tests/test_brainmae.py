@@ -1,16 +1,20 @@
 """BrainMAE: what the network must and must not see, and how it is trained."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 
+from rheobase import config
+from rheobase.config import ConfigError
 from rheobase.models import base
 from rheobase.models.brainmae import BrainMAE, masking, pretrain, reconstruct, segments
 from rheobase.models.brainmae.network import Block, BrainMAENetwork, Sizes
 from rheobase.models.parallel import World
 from rheobase.recording import Recording
+from rheobase.stages import plan
 
 SIZES = Sizes(9, 5, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False)
 PLAN = pretrain.Plan(
@@ -273,3 +277,49 @@ def test_short_recordings_are_left_out_or_refused(rng):
     kept, said = segments.runs([recording(rng, 1, samples=12), recording(rng, 2)], 5)
     assert [run.name for run in kept] == ["sub-2"]
     assert "sub-1" in said[0]
+
+
+STARTING = """
+seeds: [0]
+datasets:
+  one: &data
+    modality: fmri
+    source: {kind: synthetic, generator: fmri, seed: 1, params: {regions: 12, communities: 3}}
+    entities: {subject: [a, b, c, d]}
+    repetition_time_s: 1
+    split: {by: subject, folds: 2}
+    models: [mae]
+  two: {<<: *data, models: [late]}
+models:
+  mae: {family: brainmae, preset: demo, seeds: [3, 4]}
+  late: {family: brainmae, preset: demo, params: {init_from: one/mae}}
+"""
+
+
+def config_of(path, text):
+    path.write_text(text)
+    made = config.parse(config.read(path), [path])
+    plan.check_families(made, [path])
+    return made
+
+
+def test_the_fit_to_start_from_is_fold_0_and_its_first_seed(tmp_path):
+    made = config_of(tmp_path / "c.yaml", STARTING)
+    wanted = {"dataset": "one", "model": "mae", "fold": 0, "seed": 3}
+    assert plan.initial(made, "late") == wanted
+    assert json.loads(plan.model_spec(made, "late", 0))["initial"] == wanted
+    assert plan.initial(made, "mae") is None
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("one/may", r"no fit is called 'one/may' \(did you mean 'one/mae'\?\)"),
+        ("two/late", "'late' does not pretrain, so nothing can start from it"),
+    ],
+)
+def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        config_of(
+            tmp_path / "c.yaml", STARTING.replace("init_from: one/mae", f"init_from: {named}")
+        )

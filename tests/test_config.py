@@ -163,6 +163,12 @@ def test_ragged_table_names_its_row(tmp_path):
         from_table(tmp_path / "scans.tsv")
 
 
+def test_a_table_with_commas_is_told_what_it_lacks(tmp_path):
+    (tmp_path / "people.csv").write_text("subject,group\na,x\n")
+    with pytest.raises(ValueError, match="set apart by ',', save it with tabs"):
+        from_table(tmp_path / "people.csv")
+
+
 def tabled(tmp_path, monkeypatch, name="scans.tsv"):
     """Return a config of the folder ``study`` that names a table, read from the folder above."""
     (tmp_path / "study").mkdir()

@@ -89,8 +89,12 @@ def from_table(path: Path) -> list[Entry]:
             row.setdefault("subject", row["participant_id"])
         entities = {key: row[key] for key in ORDER if key in row}
         if not entities:
+            header = "".join(row)
+            split = next((repr(mark) for mark in ",;" if mark in header), None)
+            remedy = f"; its columns are set apart by {split}, save it with tabs" if split else ""
             raise ValueError(
                 f"{path}: no column is called {', '.join(ORDER)}; one of them must name the rows"
+                f"{remedy}"
             )
         labels = {k: v for k, v in row.items() if k not in entities and k not in NOT_LABELS}
         made.append(_entry(entities, labels, row.get("sha256") or None))

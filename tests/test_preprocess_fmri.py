@@ -171,6 +171,22 @@ def test_motion_spikes_are_bad(rng):
     assert "motion spikes" in flags(made(signal), "bad")[0]
 
 
+def test_a_step_or_a_single_volume_that_jumps_is_a_warning(rng):
+    for change in (slice(150, None), slice(150, 151)):
+        signal = bold(rng)
+        assert flags(made(signal), "warning") == []
+        signal[change] *= 1.2
+        [said] = [text for text in flags(made(signal), "warning") if "jumps" in text]
+        assert "most at 300 s" in said or "most at 302 s" in said
+
+
+def test_regions_with_the_same_signal_are_named(rng):
+    signal = bold(rng)
+    signal[:, 4] = 2 * signal[:, 1]
+    [said] = [text for text in flags(made(signal), "warning") if "same signal" in text]
+    assert said.endswith(": region1 and region4")
+
+
 def test_white_noise_is_a_warning(rng):
     cleaned = made(10_000 + 30 * rng.normal(size=(300, 6)))
     assert "lag-1 autocorrelation" in flags(cleaned, "warning")[0]

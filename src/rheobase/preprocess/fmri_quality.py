@@ -18,6 +18,9 @@ from rheobase.preprocess.fmri_censor import at_starts
 from rheobase.preprocess.fmri_denoise import Regressors
 
 SPIKE_RATIO, LEAST_AC1, LEAST_VALID = 3, 0.2, 0.5
+JUMP_RATIO = 4
+"""One volume's DVARS over the median; clean recordings stay below 2.7."""
+SAME_R, MOST_COMPARED = 0.9999, 1500
 FAST_HZ = 0.1
 MOST_CONFOUNDS = 40
 
@@ -128,7 +131,12 @@ def report(
     content = {
         "metrics": quality.numbers(metrics),
         "units": quality.unit_rows(names, columns, excluded),
-        "flags": [*_flags(metrics, found.valid, excluded), *_noted(notes)],
+        "flags": [
+            *_flags(metrics, found.valid, excluded),
+            *_jump(course, found.rate, found.time_unit),
+            *_same(found.before, [n for n in names if n not in excluded]),
+            *_noted(notes),
+        ],  # fmt: skip
         "preview": _preview(found, course, standard, [n for n in names if n not in excluded]),
         "edges": fmri_connectivity.edges(found.pair, names, keep, _places(found.labels)),
     }
@@ -177,6 +185,33 @@ def _motion(found: Measured) -> dict[str, float]:
         "fd_above_0.2_mm_percent": 100 * (found.moved > 0.2).mean(),
         "fd_above_0.5_mm_percent": 100 * (found.moved > 0.5).mean(),
     }
+
+
+def _jump(course: np.ndarray, rate: float, time_unit: str) -> list[dict[str, str]]:
+    """Return a warning where single volumes jump, too few for the flag of motion spikes."""
+    ratio = course / np.nanmedian(course)
+    jumps = np.flatnonzero(np.nan_to_num(ratio) > JUMP_RATIO)
+    if not len(jumps) or np.nanpercentile(ratio, 99) > SPIKE_RATIO:
+        return []
+    worst = int(np.nanargmax(ratio))
+    text = (
+        f"the signal jumps at {len(jumps)} volumes, most at {worst / rate:g} {time_unit}: DVARS is "
+        f"{ratio[worst]:.2g} times its median, above {JUMP_RATIO}"
+    )
+    return [quality.flag("warning", text)]
+
+
+def _same(signal: np.ndarray, names: Sequence[str]) -> list[dict[str, str]]:
+    """Return a warning where regions hold the same signal; of 1500 regions at most."""
+    if not 2 <= len(names) <= MOST_COMPARED:
+        return []
+    same = np.argwhere(np.triu(np.corrcoef(signal, rowvar=False), 1) > SAME_R)
+    if not len(same):
+        return []
+    pairs = "; ".join(f"{names[a]} and {names[b]}" for a, b in same[:5])
+    more = f" (and {len(same) - 5} pairs more)" if len(same) > 5 else ""
+    text = f"regions hold the same signal (correlation above {SAME_R}): {pairs}{more}"
+    return [quality.flag("warning", text)]
 
 
 def _noted(notes: Sequence[str]) -> list[dict[str, str]]:

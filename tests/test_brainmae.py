@@ -1,20 +1,15 @@
 """BrainMAE: what the network must and must not see, and how it is trained."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
 
-from rheobase import config
-from rheobase.config import ConfigError
-from rheobase.models import base
-from rheobase.models.brainmae import BrainMAE, masking, pretrain, reconstruct, segments
+from rheobase.models.brainmae import masking, pretrain, reconstruct, segments
 from rheobase.models.brainmae.network import Block, BrainMAENetwork, Sizes
 from rheobase.models.parallel import World
 from rheobase.recording import Recording
-from rheobase.stages import plan
 
 SIZES = Sizes(9, 5, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False)
 PLAN = pretrain.Plan(
@@ -225,101 +220,9 @@ def test_gaussian_recovers_what_is_planted(rng):
         assert tally.r2 > 0.9
 
 
-def test_label_is_decoded_three_ways_beside_its_rivals(rng):
-    labels = [{"group": "ab"[i % 2]} for i in range(16)]
-    made = [recording(rng, i, labels=one, label={"name": "group", "kind": "class"})
-            for i, one in enumerate(labels)]  # fmt: skip
-    params = {"width": 8, "heads": 2, "steps": 4, "batch": 8, "check_every": 2,
-              "label_training": {"epochs": 2, "permutations": 20}}  # fmt: skip
-    model = base.build("brainmae", params=params)
-    fitted = model.fit(made[:12], seed=0, device="cpu")
-    found = {score.name: score for score in model.evaluate(fitted, made[12:])}
-    names = [f"decode{mode}_balanced_accuracy" for mode in ("", "_probe", "_scratch")]
-    assert list(found)[:3] == names
-    for name in names:
-        assert set(found[name].rivals) == {"fc_lr", "tangent_lr", "meanmlp", "majority_class"}
-        assert len(found[name].null) == 20
-    assert found["decode_auroc"].chance == 0.5
-
-
-def test_another_fit_is_taken_over_and_others_are_refused(rng):
-    made = [recording(rng, i) for i in range(4)]
-    params = {"width": 8, "heads": 2, "steps": 2, "label": False}
-    first = base.build("brainmae", params=params).fit(made, seed=0)
-    model = base.build("brainmae", params={**params, "init_from": "other/mae"})
-    again = model.fit(made, seed=1, initial=first)
-    assert all(np.array_equal(first.weights[k], again.weights[k]) for k in first.weights)
-    assert "correlates" in again.notices[0]
-    with pytest.raises(ValueError, match="6 regions and sub-9 has 5"):
-        model.fit([recording(rng, 9, regions=5)], seed=0, initial=first)
-    wider = base.build("brainmae", params={**params, "width": 16, "init_from": "other/mae"})
-    with pytest.raises(ValueError, match="other sizes"):
-        wider.fit(made, seed=0, initial=first)
-
-
-@pytest.mark.parametrize(
-    ("params", "sentence"),
-    [
-        ({"variant": "dg"}, "variant is 'dg'; there are sg, ag, vanilla"),
-        ({"width": 30}, "width 30 must be even and a multiple of heads 4"),
-        ({"mask_ratio": (0.5, 1.0)}, "must rise within 0 and 1"),
-        ({"steps": 0}, "steps is 0; it must be above 0"),
-    ],
-)
-def test_wrong_parameters_are_named(params, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        BrainMAE(**params)
-
-
 def test_short_recordings_are_left_out_or_refused(rng):
     with pytest.raises(ValueError, match="sub-1 has no unbroken stretch of 4 segments of 5"):
         segments.runs([recording(rng, 1, samples=12)], 5)
     kept, said = segments.runs([recording(rng, 1, samples=12), recording(rng, 2)], 5)
     assert [run.name for run in kept] == ["sub-2"]
     assert "sub-1" in said[0]
-
-
-STARTING = """
-seeds: [0]
-datasets:
-  one: &data
-    modality: fmri
-    source: {kind: synthetic, generator: fmri, seed: 1, params: {regions: 12, communities: 3}}
-    entities: {subject: [a, b, c, d]}
-    repetition_time_s: 1
-    split: {by: subject, folds: 2}
-    models: [mae]
-  two: {<<: *data, models: [late]}
-models:
-  mae: {family: brainmae, preset: demo, seeds: [3, 4]}
-  late: {family: brainmae, preset: demo, params: {init_from: one/mae}}
-"""
-
-
-def config_of(path, text):
-    path.write_text(text)
-    made = config.parse(config.read(path), [path])
-    plan.check_families(made, [path])
-    return made
-
-
-def test_the_fit_to_start_from_is_fold_0_and_its_first_seed(tmp_path):
-    made = config_of(tmp_path / "c.yaml", STARTING)
-    wanted = {"dataset": "one", "model": "mae", "fold": 0, "seed": 3}
-    assert plan.initial(made, "late") == wanted
-    assert json.loads(plan.model_spec(made, "late", 0))["initial"] == wanted
-    assert plan.initial(made, "mae") is None
-
-
-@pytest.mark.parametrize(
-    ("named", "sentence"),
-    [
-        ("one/may", r"no fit is called 'one/may' \(did you mean 'one/mae'\?\)"),
-        ("two/late", "'late' does not pretrain, so nothing can start from it"),
-    ],
-)
-def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        config_of(
-            tmp_path / "c.yaml", STARTING.replace("init_from: one/mae", f"init_from: {named}")
-        )

@@ -10,9 +10,14 @@ from typing import Any, ClassVar
 from rheobase.models.base import Drawing, Fitted, Score
 from rheobase.recording import Recording
 
-VARIANTS, POOLS = ("sg", "ag", "vanilla"), ("flatten", "attention")
-EMBEDDINGS, PRETRAIN = ("learned", "fixed_position"), ("masked", "plain_autoencoder")
-MASKS = ("roi_segment", "frame", "segment", "random_token")
+CHOICES = {
+    "variant": ("sg", "ag", "vanilla"),
+    "pool": ("flatten", "attention"),
+    "embedding": ("learned", "fixed_position"),
+    "embedding_start": ("random", "covariance"),
+    "pretrain": ("masked", "plain_autoencoder"),
+    "mask": ("roi_segment", "frame", "segment", "random_token"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ class BrainMAE:
     variant: str = "sg"
     pool: str = "flatten"
     embedding: str = "learned"
+    embedding_start: str = "random"
+    """``covariance``: eigenvectors of the training part's; trains faster, but then embeddings
+    resemble connectivity by construction."""
     self_loop: bool = False
     pretrain: str = "masked"
     mask: str = "roi_segment"
@@ -86,8 +94,7 @@ class BrainMAE:
     resume: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name, known in (("variant", VARIANTS), ("pool", POOLS), ("embedding", EMBEDDINGS),
-                            ("pretrain", PRETRAIN), ("mask", MASKS)):  # fmt: skip
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 said = ", ".join(known)
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)!r}; there are {said}")

@@ -14,7 +14,7 @@ from rheobase import metrics
 from rheobase.models import parallel
 from rheobase.models.base import Fitted
 from rheobase.models.brainmae import interpret, labels, pretrain, reconstruct
-from rheobase.models.brainmae.network import BrainMAENetwork, Sizes
+from rheobase.models.brainmae.network import SPREAD, BrainMAENetwork, Sizes
 from rheobase.models.brainmae.segments import Deck, Run, runs, samples_per_segment
 from rheobase.models.inputs import by_name, check, own_standard
 
@@ -39,6 +39,9 @@ def fit(
     sizes = sizes_of(model, len(first.unit_names), samples)
     torch.manual_seed(seed)
     network = BrainMAENetwork(sizes).to(device)
+    lagged = reconstruct.covariances(stretches)
+    if model.embedding_start == "covariance" and model.embedding == "learned":
+        start_from(network, _same_frame(lagged))
     random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     notices = list(left_out)
     curves: dict[str, list[float]] = {}
@@ -53,7 +56,10 @@ def fit(
                                seed=seed, world=world, keep=keep)  # fmt: skip
         curves = vars(found)
     network.eval()
-    arrays, extra = _arrays(network, train, stretches, samples, seed)
+    arrays, extra = _arrays(network, train, lagged, samples, seed)
+    if model.embedding_start == "covariance":
+        notices.append("embeddings started from the covariance of the training part, so that they "
+                       "resemble connectivity is no finding")  # fmt: skip
     weights = {f"{START}{k}": _numpy(v) for k, v in network.state_dict().items()}
     scalars = {"parameters": float(sum(p.numel() for p in network.parameters()))}
     if curves and curves["loss"]:
@@ -69,6 +75,26 @@ def fit(
         xr.Dataset(arrays, coords=extra), weights=weights, metrics=scalars,
         history={k: v for k, v in curves.items() if v}, notices=tuple(notices),
     )  # fmt: skip
+
+
+def _same_frame(lagged: np.ndarray) -> np.ndarray:
+    """Return the covariance within a frame of that of three frames."""
+    n = len(lagged) // 3
+    return lagged[n : 2 * n, n : 2 * n]
+
+
+@torch.no_grad()
+def start_from(network: BrainMAENetwork, covariance: np.ndarray) -> None:
+    """Put eigenvectors of a covariance (region, region), turned at random, into the embeddings.
+
+    The rotation is drawn from torch's generator, so it depends on the seed alone.
+    """
+    width = network.sizes.width
+    values, vectors = np.linalg.eigh(covariance)
+    kept = vectors[:, ::-1][:, :width] * np.sqrt(np.maximum(values[::-1][:width], 0))
+    turn = torch.linalg.qr(torch.randn(width, width, dtype=torch.float64)).Q
+    embedded = torch.from_numpy(kept.copy()) @ turn[: kept.shape[1]]
+    network.embedding.copy_((SPREAD * embedded / embedded.std()).float())
 
 
 def sizes_of(model: BrainMAE, regions: int, samples: int) -> Sizes:
@@ -165,14 +191,12 @@ def _connectivity(segments: Sequence[Recording]) -> np.ndarray:
 
 
 def _arrays(
-    network: BrainMAENetwork, train: Sequence[Recording], stretches: Sequence[Run], samples: int,
+    network: BrainMAENetwork, train: Sequence[Recording], lagged: np.ndarray, samples: int,
     seed: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
     """Return what is kept beside the weights, with its coordinates."""
     first, n_regions = train[0], len(train[0].unit_names)
-    lagged = reconstruct.covariances(stretches)
-    middle = lagged[n_regions : 2 * n_regions, n_regions : 2 * n_regions]
-    _, vectors = np.linalg.eigh(middle)
+    _, vectors = np.linalg.eigh(_same_frame(lagged))
     count = min(reconstruct.COMPONENTS, n_regions)
     each = [_connectivity(s) for s in by_name(train).values()]
     group = np.mean(each, axis=0)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-KINDS = ("roi_segment", "frame", "segment", "random_token")
-
 
 def draw(
     present: Tensor, regions: int, samples: int, *, kind: str, ratio: float, rng: torch.Generator

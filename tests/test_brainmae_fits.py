@@ -1,0 +1,133 @@
+"""BrainMAE as a family: labels beside their rivals, starting from other fits, wrong settings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rheobase import config
+from rheobase.config import ConfigError
+from rheobase.models import base
+from rheobase.models.brainmae import BrainMAE
+from rheobase.recording import Recording
+from rheobase.stages import plan
+
+
+def recording(rng, number, samples=80, regions=6, **more):
+    return Recording.build(
+        rng.normal(size=(samples, regions)), name=f"sub-{number}", modality="fmri",
+        sampling_rate_hz=0.2, entities={"subject": str(number)}, **more,
+    )  # fmt: skip
+
+
+def test_label_is_decoded_three_ways_beside_its_rivals(rng):
+    labels = [{"group": "ab"[i % 2]} for i in range(16)]
+    made = [recording(rng, i, labels=one, label={"name": "group", "kind": "class"})
+            for i, one in enumerate(labels)]  # fmt: skip
+    params = {"width": 8, "heads": 2, "steps": 4, "batch": 8, "check_every": 2,
+              "label_training": {"epochs": 2, "permutations": 20}}  # fmt: skip
+    model = base.build("brainmae", params=params)
+    fitted = model.fit(made[:12], seed=0, device="cpu")
+    found = {score.name: score for score in model.evaluate(fitted, made[12:])}
+    names = [f"decode{mode}_balanced_accuracy" for mode in ("", "_probe", "_scratch")]
+    assert list(found)[:3] == names
+    for name in names:
+        assert set(found[name].rivals) == {"fc_lr", "tangent_lr", "meanmlp", "majority_class"}
+        assert len(found[name].null) == 20
+    assert found["decode_auroc"].chance == 0.5
+
+
+def test_embeddings_can_start_from_the_covariance_and_the_report_says_so(rng):
+    mixing = rng.normal(size=(6, 6))
+    made = [
+        Recording.build(
+            rng.normal(size=(80, 6)) @ mixing, name=f"sub-{i}", modality="fmri",
+            sampling_rate_hz=0.2, entities={"subject": str(i)},
+        )
+        for i in range(4)
+    ]  # fmt: skip
+    params = {"width": 8, "heads": 2, "steps": 1, "learning_rate": 1e-9, "label": False}
+    model = base.build("brainmae", params={**params, "embedding_start": "covariance"})
+    fitted = model.fit(made, seed=0)
+    covariance = fitted.arrays["rival/covariance_3"].values[6:12, 6:12]
+    embedded = fitted.weights["pretrain/embedding"]
+    alike = np.corrcoef((embedded @ embedded.T).ravel(), covariance.ravel())[0, 1]
+    assert alike > 0.999
+    assert any("no finding" in notice for notice in fitted.notices)
+    plain = base.build("brainmae", params=params).fit(made, seed=0)
+    assert not any("no finding" in notice for notice in plain.notices)
+
+
+def test_another_fit_is_taken_over_and_others_are_refused(rng):
+    made = [recording(rng, i) for i in range(4)]
+    params = {"width": 8, "heads": 2, "steps": 2, "label": False}
+    first = base.build("brainmae", params=params).fit(made, seed=0)
+    model = base.build("brainmae", params={**params, "init_from": "other/mae"})
+    again = model.fit(made, seed=1, initial=first)
+    assert all(np.array_equal(first.weights[k], again.weights[k]) for k in first.weights)
+    assert "correlates" in again.notices[0]
+    with pytest.raises(ValueError, match="6 regions and sub-9 has 5"):
+        model.fit([recording(rng, 9, regions=5)], seed=0, initial=first)
+    wider = base.build("brainmae", params={**params, "width": 16, "init_from": "other/mae"})
+    with pytest.raises(ValueError, match="other sizes"):
+        wider.fit(made, seed=0, initial=first)
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"variant": "dg"}, "variant is 'dg'; there are sg, ag, vanilla"),
+        ({"width": 30}, "width 30 must be even and a multiple of heads 4"),
+        ({"mask_ratio": (0.5, 1.0)}, "must rise within 0 and 1"),
+        ({"steps": 0}, "steps is 0; it must be above 0"),
+    ],
+)
+def test_wrong_parameters_are_named(params, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        BrainMAE(**params)
+
+
+STARTING = """
+seeds: [0]
+datasets:
+  one: &data
+    modality: fmri
+    source: {kind: synthetic, generator: fmri, seed: 1, params: {regions: 12, communities: 3}}
+    entities: {subject: [a, b, c, d]}
+    repetition_time_s: 1
+    split: {by: subject, folds: 2}
+    models: [mae]
+  two: {<<: *data, models: [late]}
+models:
+  mae: {family: brainmae, preset: demo, seeds: [3, 4]}
+  late: {family: brainmae, preset: demo, params: {init_from: one/mae}}
+"""
+
+
+def config_of(path, text):
+    path.write_text(text)
+    made = config.parse(config.read(path), [path])
+    plan.check_families(made, [path])
+    return made
+
+
+def test_the_fit_to_start_from_is_fold_0_and_its_first_seed(tmp_path):
+    made = config_of(tmp_path / "c.yaml", STARTING)
+    wanted = {"dataset": "one", "model": "mae", "fold": 0, "seed": 3}
+    assert plan.initial(made, "late") == wanted
+    assert json.loads(plan.model_spec(made, "late", 0))["initial"] == wanted
+    assert plan.initial(made, "mae") is None
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("one/may", r"no fit is called 'one/may' \(did you mean 'one/mae'\?\)"),
+        ("two/late", "'late' does not pretrain, so nothing can start from it"),
+    ],
+)
+def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        config_of(
+            tmp_path / "c.yaml", STARTING.replace("init_from: one/mae", f"init_from: {named}")
+        )

@@ -48,6 +48,7 @@ def train(folder, processes, **more):
 
 def test_curves_of_one_and_two_processes_agree(tmp_path):
     (_, one), (done, two) = train(tmp_path, 1), train(tmp_path, 2)
+    assert one is not None
     assert two is not None, done.stderr
     assert len(one["loss"]) == 6
     assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)

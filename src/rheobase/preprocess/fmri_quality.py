@@ -19,7 +19,7 @@ from rheobase.preprocess.fmri_denoise import Regressors
 
 SPIKE_RATIO, LEAST_AC1, LEAST_VALID = 3, 0.2, 0.5
 JUMP_RATIO = 4
-"""One volume's DVARS over the median; clean recordings stay below 2.7."""
+"""One volume's DVARS over the median."""
 SAME_R, MOST_COMPARED = 0.9999, 1500
 FAST_HZ = 0.1
 MOST_CONFOUNDS = 40

@@ -40,7 +40,8 @@ def fit(
     torch.manual_seed(seed)
     network = BrainMAENetwork(sizes).to(device)
     lagged = reconstruct.covariances(stretches)
-    if model.embedding_start == "covariance" and model.embedding == "learned":
+    from_covariance = (model.embedding_start, model.embedding) == ("covariance", "learned")
+    if from_covariance:
         start_from(network, _same_frame(lagged))
     random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     notices = list(left_out)
@@ -57,7 +58,7 @@ def fit(
         curves = vars(found)
     network.eval()
     arrays, extra = _arrays(network, train, lagged, samples, seed)
-    if model.embedding_start == "covariance":
+    if from_covariance and initial is None:
         notices.append("embeddings started from the covariance of the training part, so that they "
                        "resemble connectivity is no finding")  # fmt: skip
     weights = {f"{START}{k}": _numpy(v) for k, v in network.state_dict().items()}

@@ -18,6 +18,10 @@ SPOKEN = {
     "hmm": "HMM",
     "rnn": "RNN",
     "fc": "FC",
+    "gaussian": "Gaussian",
+    "pca": "PCA",
+    "auroc": "AUROC",
+    "meanmlp": "meanMLP",
 }
 
 

@@ -86,8 +86,9 @@ def reconstruction(
         name: float(reconstruct.tally(fill, stretches, samples, ratio).r2)
         for name, fill in fills.items()
     }
-    value = found.pop("brainmae")
-    return Score(f"masked_r2_{round(100 * ratio)}", value, found)
+    value, found["mean"] = found.pop("brainmae"), 0.0
+    note = f"{ratio:.0%} of the regions of each segment are hidden; 0 is each region's own mean"
+    return Score(f"masked_r2_{round(100 * ratio)}", value, found, note=note)
 
 
 def decoding(

@@ -68,6 +68,7 @@ def test_a_derivatives_tree_becomes_recordings_with_validity_and_folds(tmp_path)
     assert steps["choose confounds"]["cosines_dropped"] == 3
     assert recording.data.attrs["source"] == runs[0].image.name
     qc = read_json(layout.qc_path("rest", "sub-01_task-rest"))
+    assert recording.quality == {"fd_mean_mm": pytest.approx(qc["metrics"]["fd_mean_mm"])}
     assert qc["metrics"]["invalid_percent"] == pytest.approx(100 * 2 / 140, abs=0.01)
     assert len(qc["preview"]["censored"]) == 2
     assert len(read_json(layout.splits_path("rest"))["folds"]) == 3

@@ -31,6 +31,15 @@ def test_recording_survives_saving(rng, tmp_path):
     assert again.signal.dtype == np.float32
 
 
+def test_measures_of_quality_stay_with_the_recording(rng, tmp_path):
+    make(rng, quality={"fd_mean_mm": 0.25}).save(tmp_path / "sub-01.nc")
+    again = Recording.load(tmp_path / "sub-01.nc")
+    turned = again.with_signal(again.signal, unit_names=again.unit_names, step={"step": "turn"})
+    for made in (again, again.segment(10, 20), turned):
+        assert made.quality == {"fd_mean_mm": 0.25}
+    assert make(rng).quality == {}
+
+
 def test_same_recording_gives_same_bytes(tmp_path):
     for folder in ("a", "b"):
         make(np.random.default_rng(3)).save(tmp_path / folder / "sub-01.nc")

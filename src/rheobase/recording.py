@@ -2,8 +2,7 @@
 
 A thin, validated face of an ``xarray.Dataset``. Signals are (time, unit) float32; the unit
 dimension is called ``roi`` (fMRI), ``neuron`` (calcium) or ``channel`` (EMG, bare series).
-``time`` is in seconds, or counts frames where the rate is unknown (``time_unit = "frame"``, rate
-1).
+``time`` is in seconds, or counts frames where the rate is unknown (``time_unit: frame``, rate 1).
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ class Recording:
         entities: Mapping[str, str] | None = None,
         labels: Mapping[str, str | float] | None = None,
         label: Mapping[str, str] | None = None,
+        quality: Mapping[str, float] | None = None,
         time_unit: str = "s",
         source: str = "",
         source_sha256: str = "",
@@ -58,7 +58,7 @@ class Recording:
         ``signal`` is (time, unit). ``times`` are per-sample arrays (labels, ``block``),
         ``unit_labels`` per-unit arrays (``network``, ``x``, ...), ``labels`` values of the whole
         recording, ``label`` the one to be decoded: ``{"name": ..., "kind": "class" | "value"}``.
-        ``steps`` lists what was done to the signal, each ``{"step": ..., parameters...}``.
+        ``quality`` are measures like ``fd_mean_mm``; ``steps`` are ``{"step": ..., details}``.
         """
         signal = np.asarray(signal)
         if signal.ndim != 2:
@@ -89,6 +89,7 @@ class Recording:
                 "entities": json.dumps(dict(entities or {}), sort_keys=True),
                 "labels": json.dumps(dict(labels or {}), sort_keys=True),
                 "label": json.dumps(dict(label or {}), sort_keys=True),
+                "quality": json.dumps(dict(quality or {}), sort_keys=True),
                 "source": source,
                 "source_sha256": source_sha256,
                 "steps": json.dumps(list(steps), sort_keys=True),
@@ -156,6 +157,11 @@ class Recording:
         return json.loads(self.data.attrs["labels"])
 
     @property
+    def quality(self) -> dict[str, float]:
+        """What results are checked against, where known: ``fd_mean_mm``, mean displacement."""
+        return json.loads(self.data.attrs.get("quality", "{}"))
+
+    @property
     def steps(self) -> list[dict[str, Any]]:
         """What was done to the signal, in order."""
         return json.loads(self.data.attrs["steps"])
@@ -195,13 +201,11 @@ class Recording:
         ]
 
     def segment(self, start: int | None, stop: int | None) -> Recording:
-        """Return samples ``start`` to ``stop`` (end excluded; None for the recording's own
-        ends).
-        """
+        """Return samples ``start`` to ``stop``, end excluded; None for the recording's ends."""
         return Recording(self.data.isel(time=slice(start, stop)))
 
     def select(self, unit_names: Sequence[str]) -> Recording:
-        """Return the same recording with only these units, in this order."""
+        """Return the recording with only these units, in this order."""
         return Recording(self.data.sel({self.unit_dim: list(unit_names)}))
 
     def with_signal(
@@ -216,8 +220,7 @@ class Recording:
         """Return a recording of the same subject with another signal, as ``transform`` makes.
 
         ``signal`` is (time, unit) on this recording's samples, or on its own clock when ``rate`` is
-        given; per-sample arrays then follow by nearest earlier sample. Labels of units stay where
-        the units are the same.
+        given; samples' labels are then the nearest earlier ones. Units that stay keep theirs.
         """
         rate = self.rate if rate is None else rate
         at = np.minimum(
@@ -245,6 +248,7 @@ class Recording:
             entities=self.entities,
             labels=self.labels,
             label=json.loads(attrs["label"]),
+            quality=self.quality,
             time_unit=self.time_unit,
             source=attrs["source"],
             source_sha256=attrs["source_sha256"],

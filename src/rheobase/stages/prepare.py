@@ -17,6 +17,8 @@ from rheobase.io import sources
 from rheobase.recording import Recording
 from rheobase.storage import file_sha256, write_json
 
+CARRIED = ("fd_mean_mm",)
+"""Quality measures that models are given with the recording."""
 SIDE_FILES = ("labels_file", "units_file", "mask")
 STEP_TOLERANCE_S = 1e-3
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         options=dataset.preprocess,
         name=entry.name,
     )
+    measured = cleaned.qc["metrics"]
     recording = Recording.build(
         cleaned.signal,
         name=entry.name,
@@ -98,6 +101,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         entities=entry.entities,
         labels=_labels(dataset, entry),
         label=dataset.label,
+        quality={k: float(v) for k in CARRIED if (v := measured.get(k)) is not None},
         time_unit=dataset.time_unit,
         source=path.name,
         source_sha256=_checksum(path),

@@ -256,6 +256,14 @@ def test_models_side_by_side_are_ranked_and_paired():
     assert uncorrected(shared.duel) < 0.001
 
 
+def test_a_score_is_called_by_its_title_where_it_has_one():
+    named = [{**score(k, 0.1), "title": "R² of hidden regions"} for k in range(3)]
+    assert one(named).label == "R² of hidden regions"
+    assert one([score(0, 0.1)]).label == "R²"
+    both = {"a": metrics(named, "a"), "b": metrics(named, "b")}
+    assert side_by_side(summarise(both))[0].label == "R² of hidden regions"
+
+
 def test_models_without_a_common_fold_are_not_paired():
     shared = side_by_side(
         summarise({"a": metrics([score(0, 1.0)], "a"), "b": metrics([score(1, 1.0)], "b")})

@@ -193,7 +193,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _aggregate(arguments: argparse.Namespace) -> None:
-    from rheobase.stages.learn import aggregate
+    from rheobase.stages.gathered import aggregate
 
     pairs = [(int(fold), int(seed)) for fold, seed in (p.split("-") for p in arguments.fits)]
     aggregate(arguments.dataset, arguments.model, pairs)

@@ -37,6 +37,11 @@ def fit_dir(dataset: str, model: str, fold: int | str, seed: int | str) -> Path:
     return model_dir(dataset, model) / f"fold-{fold}_seed-{seed}"
 
 
+def across_dir(dataset: str, model: str) -> Path:
+    """Drawings of all fits of a model together."""
+    return model_dir(dataset, model) / "figures"
+
+
 def log_path(dataset: str, job: str) -> Path:
     return Path("logs") / dataset / f"{job}.log"
 

@@ -87,11 +87,12 @@ rule evaluate:
 
 
 rule aggregate:
-    """Gather the scores of all folds and seeds of a model."""
+    """Gather the scores of all folds and seeds of a model; draw what its fits have in common."""
     input:
         fit_metrics_of,
     output:
-        "results/{dataset}/models/{model}/metrics.json",
+        metrics="results/{dataset}/models/{model}/metrics.json",
+        figures=directory("results/{dataset}/models/{model}/figures"),
     log:
         "logs/{dataset}/{model}/aggregate.log",
     benchmark:
@@ -102,7 +103,7 @@ rule aggregate:
     threads: 1
     params:
         fits=lambda wildcards: [f"{fold}-{seed}" for fold, seed in fits_of(wildcards)],
-        code=plan.code_hash("rheobase.evaluate.aggregate"),
+        code=family_code("rheobase.stages.gathered"),
     shell:
         "rheobase aggregate --dataset {wildcards.dataset} --model {wildcards.model}"
         " --fits {params.fits} --log {log:q}"

@@ -80,11 +80,13 @@ class ScoreSummary:
     notes: tuple[str, ...]
     cautions: tuple[str, ...] = ()
     """What speaks against believing the score; among the notes too."""
+    title: str = ""
+    """The name that the family gives to readers; empty where it gives none."""
 
     @property
     def label(self) -> str:
         """Return the score's name as it is written in a sentence."""
-        return spoken(self.name)
+        return self.title or spoken(self.name)
 
 
 def size_ratio(splits: Mapping[str, Any] | None, n_samples: Mapping[str, int]) -> float | None:
@@ -153,6 +155,7 @@ def _summary(model: str, fits: list[Mapping[str, Any]], ratio: float | None) -> 
         missing=len(fits) - len(kept),
         notes=_said(fits, "note", "caution"),
         cautions=_said(fits, "caution"),
+        title=fits[0].get("title") or "",
     )
 
 

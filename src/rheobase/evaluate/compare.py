@@ -9,7 +9,6 @@ import numpy as np
 
 from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statistics import Interval, corrected_t, holm
-from rheobase.evaluate.words import spoken
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class SharedScore:
     @property
     def label(self) -> str:
         """Return the score's name as it is written in a sentence."""
-        return spoken(self.name)
+        return self.models[0].label
 
 
 def side_by_side(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rheobase.evaluate.statistics import Interval
 
+WHOLE = {"conditional_gaussian_3": "conditional Gaussian of 3 frames"}
 SPOKEN = {
     "r2": "R²",
     "loglik": "log-likelihood",
@@ -27,6 +28,8 @@ SPOKEN = {
 
 def spoken(name: str) -> str:
     """Return the name of a score or rival as it is said: ``_h5`` of a forecast is 5 steps ahead."""
+    if name in WHOLE:
+        return WHOLE[name]
     parts = name.split("_")
     horizon = parts[-1][1:]
     ahead = []

@@ -61,6 +61,8 @@ class Score:
     null: tuple[float, ...] = ()
     """The permuted values behind ``p_value``, as many in each fold, so that folds can be averaged
     draw by draw."""
+    title: str = ""
+    """The name as it is written for readers; made from ``name`` where it is not given."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,22 @@ class Drawing:
     """The plotted numbers, offered for download."""
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A fit and where it stands among the others of its model."""
+
+    dataset: str
+    fold: int
+    seed: int
+    fitted: Fitted
+
+
 class Model(Protocol):
-    """What every family provides; ``transform``, ``resume`` and ``methods`` are optional.
+    """What every family provides; ``transform``, ``resume``, ``methods``, ``across`` are optional.
 
     ``methods(settings, cite, *, frames, label)`` returns sentences for the report's methods text.
+    ``across(fits)``, a static method, draws what several fits have in common (``Placed`` to
+    ``dict[str, Drawing]``).
     """
 
     modalities: ClassVar[frozenset[str]]

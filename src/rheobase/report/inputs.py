@@ -35,6 +35,8 @@ class ReportInput:
     """Model to the ``run.json`` of its fits."""
     drawings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Model to ``{"name", "title", "caption", "alt", "image_path", "csv_path"}``."""
+    across: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Model to the drawings of all its fits together."""
     truth: Sequence[Mapping[str, Any]] = ()
     """``{"what", "planted", "recovered", "how"}``; synthetic datasets only."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

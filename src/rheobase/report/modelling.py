@@ -27,6 +27,8 @@ class Cost:
     cpu_seconds: float
     peak_memory_mb: float
     devices: str
+    parameters: int | None = None
+    """Of one fit, where the family counts them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class ModelView:
     drawings: tuple[Figure, ...]
     drawn: str
     """Which fit the drawings show, and how it compares with the others."""
+    across: tuple[Figure, ...]
+    """What all fits have in common."""
     notices: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     errors: tuple[Mapping[str, Any], ...]
@@ -70,10 +74,9 @@ def models_section(
                 statement=statement,
                 scores=scores,
                 plots=tuple(dot_plot(score, counter) for score in scores),
-                drawings=tuple(
-                    _drawing(d, report.folder, budget) for d in report.drawings.get(name, [])
-                ),
+                drawings=drawn_figures(report.drawings.get(name, []), report.folder, budget),
                 drawn=_drawn(report.drawings.get(name, []), scores, report.scores.get(name, {})),
+                across=drawn_figures(report.across.get(name, []), report.folder, budget),
                 notices=tuple(
                     dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])
                 ),
@@ -139,7 +142,21 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost | None:
         cpu_seconds=sum(float(run.get("cpu_seconds") or 0) for run in runs),
         peak_memory_mb=max(float(run.get("peak_memory_mb") or 0) for run in runs),
         devices=", ".join(sorted({str(run.get("device", "unknown")) for run in runs})),
+        parameters=_parameters(runs),
     )
+
+
+def _parameters(runs: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return how many parameters a fit has, the most of any."""
+    found = [(run.get("metrics") or {}).get("parameters") for run in runs]
+    return max((int(count) for count in found if count), default=None)
+
+
+def drawn_figures(
+    drawings: Sequence[Mapping[str, Any]], folder: Path, budget: Budget
+) -> tuple[Figure, ...]:
+    """Return drawings as the page shows them."""
+    return tuple(_drawing(drawing, folder, budget) for drawing in drawings)
 
 
 def _drawing(drawing: Mapping[str, Any], folder: Path, budget: Budget) -> Figure:

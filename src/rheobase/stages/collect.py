@@ -51,6 +51,7 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
         scores=scores,
         runs=runs,
         drawings={model: _drawings(found) for model, found in fits.items()},
+        across={model: _across(dataset, model, told) for model in fits},
         truth=compare_with_truth(dataset.source, paths, layout.source_dir(dataset.name)),
         provenance={**_provenance(dataset, told), "config_text": config_text},
         errors=said,
@@ -153,22 +154,30 @@ def _scores(
 def _drawings(fits: list[tuple[Path, dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return the figures of fold 0 with the first seed, or of the first fit that has any."""
     for folder, run in fits:
-        found = sorted((folder / "figures").glob("[!.]*.json"))
-        if found:
-            return [
-                {
-                    **read_json(path),
-                    "name": path.stem,
-                    "fold": run["fold"],
-                    "seed": run["seed"],
-                    "image_path": path.with_suffix(".webp"),
-                    "csv_path": csv_path
-                    if (csv_path := path.with_suffix(".csv")).is_file()
-                    else None,
-                }
-                for path in found
-            ]
+        if found := stored_drawings(folder / "figures"):
+            return [{**one, "fold": run["fold"], "seed": run["seed"]} for one in found]
     return []
+
+
+def stored_drawings(folder: Path) -> list[dict[str, Any]]:
+    """Return words of the drawings in a folder, and where picture and numbers are."""
+    return [
+        {
+            **read_json(path),
+            "name": path.stem,
+            "image_path": path.with_suffix(".webp"),
+            "csv_path": table if (table := path.with_suffix(".csv")).is_file() else None,
+        }
+        for path in sorted(folder.glob("[!.]*.json"))
+    ]
+
+
+def _across(dataset: Dataset, model: str, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the figures of all fits together, where none of the fits is newer or missing."""
+    made = layout.model_dir(dataset.name, model) / "metrics.json"
+    fits = [folder / "metrics.json" for _, _, folder in _fits(dataset, model, told)]
+    current = made.is_file() and all(p.is_file() and _age(p) <= _age(made) for p in fits)
+    return stored_drawings(layout.across_dir(dataset.name, model)) if current else []
 
 
 def errors(dataset: Dataset, told: Mapping[str, Any]) -> Iterator[Error]:

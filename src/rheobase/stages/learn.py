@@ -1,4 +1,4 @@
-"""Fit one model on one fold with one seed, score it on the fold's test part, gather all of them."""
+"""Fit one model on one fold with one seed, and score it on the fold's test part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -247,7 +247,7 @@ def evaluate(job: Job) -> None:
             raise ValueError(f"{job.model.family}: the score {score.name} has no rival beside it")
         scores.append({**_defined(score), "fold": job.fold, "seed": job.seed})
     for name, drawing in model.figures(fitted, test).items():
-        _save_drawing(drawing, job.folder / "figures" / name)
+        save_drawing(drawing, job.folder / "figures" / name)
     content = {"dataset": job.dataset.name, "model": job.model.name, "family": job.model.family}
     write_json({**content, "scores": scores}, job.folder / "metrics.json")
 
@@ -269,21 +269,11 @@ def _finite(number: float | None) -> float | None:
     return None if number is None or not np.isfinite(number) else number
 
 
-def _save_drawing(drawing: Drawing, stem: Path) -> None:
+def save_drawing(drawing: Drawing, stem: Path) -> None:
+    """Write the picture (webp), its words (json) and its numbers (csv) beside each other."""
     with atomic(stem.with_suffix(".webp")) as temporary:
         drawing.figure.savefig(temporary, format="webp", dpi=144)
     words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
     write_json(words, stem.with_suffix(".json"))
     if drawing.data is not None:
         write_text(drawing.data.to_csv(index=False, lineterminator="\n"), stem.with_suffix(".csv"))
-
-
-def aggregate(dataset: str, model: str, pairs: Sequence[tuple[int, int]]) -> None:
-    """Write the scores of all folds and seeds of a model to its ``metrics.json``."""
-    from rheobase.evaluate.gather import gather
-
-    paths = [layout.fit_dir(dataset, model, fold, seed) / "metrics.json" for fold, seed in pairs]
-    write_json(
-        gather([read_json(path) for path in paths]),
-        layout.model_dir(dataset, model) / "metrics.json",
-    )

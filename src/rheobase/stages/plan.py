@@ -272,6 +272,7 @@ def _kept(config: Config, dataset: Dataset) -> Iterator[Path]:
     yield layout.dataset_dir(dataset.name) / "provenance.json"
     for model in dataset.models:
         yield layout.model_dir(dataset.name, model) / "metrics.json"
+        yield layout.across_dir(dataset.name, model)
         for fold, seed in fits(config, dataset, model):
             folder = layout.fit_dir(dataset.name, model, fold, seed)
             yield from (folder / name for name in layout.FIT_FILES)

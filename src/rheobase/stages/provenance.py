@@ -118,6 +118,7 @@ def outputs(dataset: Dataset, told: dict[str, Any]) -> Iterator[Path]:
     yield layout.splits_path(dataset.name)
     for model, entry in told["models"].items():
         yield layout.model_dir(dataset.name, model) / "metrics.json"
+        yield from sorted(p for p in layout.across_dir(dataset.name, model).glob("[!.]*"))
         for folder in _fit_folders(dataset, model, entry):
             yield from sorted(
                 p

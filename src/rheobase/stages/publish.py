@@ -5,13 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rheobase import layout
+from rheobase.report.embed import Budget, Figure
 from rheobase.report.inputs import ReportInput, index_entry
 from rheobase.stages import provenance
-from rheobase.stages.collect import collect
+from rheobase.stages.collect import collect, stored_drawings
+from rheobase.stages.gathered import across
+from rheobase.stages.learn import save_drawing
 from rheobase.stages.prepare import load_spec
 from rheobase.storage import write_text
+
+INDEX_BYTES = 1_000_000
+log = logging.getLogger(__name__)
 
 
 def report(spec: str, models: str) -> None:
@@ -44,11 +55,43 @@ def index(specs: str) -> None:
     """Write ``results/index.html``; ``specs`` is JSON: a list of dataset and models specs."""
     from rheobase.report.index import render_index
 
-    entries = []
+    contents = []
     for told in json.loads(specs):
         dataset, _ = load_spec(json.dumps(told["spec"]))
-        entries.append(index_entry(collect(dataset, told["models"], "")))
-    write_text(render_index(entries), layout.RESULTS / "index.html")
+        contents.append(collect(dataset, told["models"], ""))
+    page = render_index([index_entry(content) for content in contents], _over_datasets(contents))
+    write_text(page, layout.RESULTS / "index.html")
+
+
+def _over_datasets(contents: Sequence[ReportInput]) -> dict[str, tuple[Figure, ...]]:
+    """Return, by model, the drawings of its fits on several datasets together."""
+    from rheobase.report.modelling import drawn_figures
+
+    budget, made = Budget(INDEX_BYTES), {}
+    for model in dict.fromkeys(name for content in contents for name in content.models):
+        used = [content for content in contents if content.runs.get(model)]
+        if len(used) < 2:
+            continue
+        folders = {c.dataset: _folders(c.dataset, model, c.runs[model]) for c in used}
+        try:
+            drawings = across(str(used[0].models[model]["family"]), folders)
+        except (ValueError, OSError):
+            log.exception("%s over datasets is not shown", model)
+            continue
+        with tempfile.TemporaryDirectory() as here:
+            for name, drawing in drawings.items():
+                save_drawing(drawing, Path(here) / name)
+            made[model] = drawn_figures(stored_drawings(Path(here)), Path(here), budget)
+    return {model: figures for model, figures in made.items() if figures}
+
+
+def _folders(
+    dataset: str, model: str, runs: Sequence[Mapping[str, Any]]
+) -> dict[tuple[int, int], Path]:
+    return {
+        (run["fold"], run["seed"]): layout.fit_dir(dataset, model, run["fold"], run["seed"])
+        for run in runs
+    }
 
 
 def quality_table(content: ReportInput) -> str:

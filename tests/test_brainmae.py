@@ -11,7 +11,7 @@ from rheobase.models.brainmae.network import Block, BrainMAENetwork, Sizes
 from rheobase.models.parallel import World
 from rheobase.recording import Recording
 
-SIZES = Sizes(9, 5, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False)
+SIZES = Sizes(9, 5, 16, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False)
 PLAN = pretrain.Plan(
     steps=8, batch=3, segments=4, learning_rate=1e-2, warm_up=0.1, weight_decay=0.05,
     mask="roi_segment", mask_ratio=(0.2, 0.6), mask_weight=0.75, plain=False, check_every=2,

@@ -20,7 +20,7 @@ runs = [segments.Run(f"r{i}", f"s{i}", rng.normal(size=(60, 9)).astype(np.float3
                      rng.random(60) > 0.1, 0.0) for i in range(5)]
 plan = pretrain.Plan(6, 5, 4, 1e-2, 0.1, 0.05, "roi_segment", (0.2, 0.6), 0.75, False, 1, 20)
 torch.manual_seed(0)
-network = BrainMAENetwork(Sizes(9, 5, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False))
+network = BrainMAENetwork(Sizes(9, 5, 16, 16, 4, 3, 1, 1, "sg", "flatten", "learned", False))
 deck = segments.Deck(runs, samples=5, period_s=3.0, device="cpu")
 world = parallel.world("cpu")
 if os.environ.get("DIE") == str(world.rank):

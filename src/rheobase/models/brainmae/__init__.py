@@ -48,6 +48,9 @@ class BrainMAE:
     crop_s: float = 300.0
     """Longest stretch that the network sees at once."""
     width: int = 64
+    """Of a region in a segment"""
+    segment_width: int = 128
+    """Of a segment: all that is known of its regions passes through it"""
     heads: int = 4
     spatial_layers: int = 3
     encoder_layers: int = 2
@@ -82,12 +85,14 @@ class BrainMAE:
     modalities: ClassVar[frozenset[str]] = frozenset({"fmri"})
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "demo": {
-            "width": 32, "decoder_layers": 1, "steps": 200, "learning_rate": 6e-3,
+            "width": 32, "segment_width": 64, "decoder_layers": 1, "steps": 200,
+            "learning_rate": 6e-3,
             "held_share": 0.0, "label": False,
         },
-        "tiny": {"width": 32, "decoder_layers": 1, "steps": 500, "learning_rate": 6e-3},
+        "tiny": {"width": 32, "segment_width": 64, "decoder_layers": 1, "steps": 500,
+                 "learning_rate": 6e-3},
         "small": {},
-        "base": {"width": 128, "heads": 8, "encoder_layers": 4, "steps": 10000,
+        "base": {"width": 128, "segment_width": 256, "heads": 8, "encoder_layers": 4, "steps": 10000,
                  "learning_rate": 1e-3},
     }  # fmt: skip
     views: ClassVar[dict[str, str]] = {}
@@ -99,13 +104,15 @@ class BrainMAE:
                 said = ", ".join(known)
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)!r}; there are {said}")
         for name in ("segment_s", "crop_s", "width", "heads", "steps", "batch", "learning_rate",
-                     "check_every", "patience", "spatial_layers", "encoder_layers"):  # fmt: skip
+                     "check_every", "patience", "spatial_layers", "encoder_layers", "segment_width"):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be above 0")
-        if self.width % self.heads or self.width % 2:
-            raise ValueError(
-                f"brainmae: width {self.width} must be even and a multiple of heads {self.heads}"
-            )
+        for name in ("width", "segment_width"):
+            value = getattr(self, name)
+            if value % self.heads or value % 2:
+                raise ValueError(
+                    f"brainmae: {name} {value} must be even and a multiple of heads {self.heads}"
+                )
         low, high = self.mask_ratio
         if not 0 <= low <= high < 1:
             raise ValueError(

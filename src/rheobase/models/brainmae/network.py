@@ -28,6 +28,9 @@ class Sizes:
     samples: int
     """Samples a segment."""
     width: int
+    """Of a region in a segment"""
+    segment_width: int
+    """Of a segment"""
     heads: int
     spatial_layers: int
     encoder_layers: int
@@ -51,7 +54,7 @@ class BrainMAENetwork(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.sizes, width = sizes, sizes.width
+        self.sizes, width, wide = sizes, sizes.width, sizes.segment_width
         self.embedding = nn.Parameter(_first_embedding(sizes))
         self.embedding.requires_grad_(sizes.embedding == "learned")
         self.sample_in = nn.Linear(sizes.samples, width)
@@ -64,16 +67,16 @@ class BrainMAENetwork(nn.Module):
         self.spatial_norm = nn.LayerNorm(width)
         if sizes.pool == "attention":
             self.pool_query = nn.Parameter(torch.randn(width) * SPREAD)
-            self.pool_out = nn.Linear(width, width)
+            self.pool_out = nn.Linear(width, wide)
         else:
-            self.pool_out = nn.Linear(sizes.regions * width, width)
-        self.cls = nn.Parameter(torch.zeros(width))
+            self.pool_out = nn.Linear(sizes.regions * width, wide)
+        self.cls = nn.Parameter(torch.zeros(wide))
         self.position_scale = nn.Parameter(torch.tensor(FIRST_POSITION_SCALE))
-        self.encoder = nn.ModuleList(Block(width, sizes.heads) for _ in range(sizes.encoder_layers))
-        self.encoder_norm = nn.LayerNorm(width)
-        self.decoder = nn.ModuleList(Block(width, sizes.heads) for _ in range(sizes.decoder_layers))
-        self.decoder_norm = nn.LayerNorm(width)
-        self.time_out = nn.Linear(width, 4 * width)
+        self.encoder = nn.ModuleList(Block(wide, sizes.heads) for _ in range(sizes.encoder_layers))
+        self.encoder_norm = nn.LayerNorm(wide)
+        self.decoder = nn.ModuleList(Block(wide, sizes.heads) for _ in range(sizes.decoder_layers))
+        self.decoder_norm = nn.LayerNorm(wide)
+        self.time_out = nn.Linear(wide, 4 * width)
         self.region_out = nn.Linear(width, 4 * width)
         self.sample_out = nn.Linear(4 * width, sizes.samples)
 
@@ -88,7 +91,7 @@ class BrainMAENetwork(nn.Module):
         return [block.attention(embedded) for block in blocks]
 
     def embed(self, signal: Tensor, hidden: Tensor) -> Tensor:
-        """Return one vector a segment, (run, segment, width)."""
+        """Return one vector a segment, (run, segment, segment width)."""
         runs, segments, n_regions, samples = signal.shape
         embedded = self.regions()
         if hidden.shape[-1] > 1:
@@ -104,12 +107,12 @@ class BrainMAENetwork(nn.Module):
             for block in self.free_blocks:
                 x = block(x)
             x = x.transpose(0, 1)
-        return self._pool(self.spatial_norm(x)).view(runs, segments, self.sizes.width)
+        return self._pool(self.spatial_norm(x)).view(runs, segments, self.sizes.segment_width)
 
     def encode(
         self, segments: Tensor, middle_s: Tensor, present: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the run vector (run, width) and segment vectors (run, segment, width)."""
+        """Return the run's vector, (run, segment width), and its segments', (run, segment, same)."""
         x = segments + self._positions(middle_s)
         x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
         blocked = _blocked(present)
@@ -139,14 +142,14 @@ class BrainMAENetwork(nn.Module):
         )
 
     def _positions(self, middle_s: Tensor) -> Tensor:
-        return self.position_scale * positions(middle_s, self.sizes.width)
+        return self.position_scale * positions(middle_s, self.sizes.segment_width)
 
     def _pool(self, x: Tensor) -> Tensor:
-        """Return (segment, width) of (region, segment, width)."""
+        """Return (segment, segment width) of (region, segment, width)."""
         if self.sizes.pool == "attention":
             weights = torch.softmax(x @ self.pool_query / math.sqrt(x.shape[-1]), dim=0)
             return self.pool_out(torch.einsum("ns,nsd->sd", weights, x))
-        weight = self.pool_out.weight.view(x.shape[-1], x.shape[0], x.shape[-1]).permute(1, 2, 0)
+        weight = self.pool_out.weight.view(-1, x.shape[0], x.shape[-1]).permute(1, 2, 0)
         return torch.bmm(x, weight).sum(dim=0) + self.pool_out.bias
 
 

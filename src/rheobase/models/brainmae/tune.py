@@ -67,8 +67,8 @@ class Tuned(nn.Module):
     def __init__(self, network: BrainMAENetwork, outputs: int) -> None:
         super().__init__()
         self.network = network
-        self.norm = nn.LayerNorm(3 * network.sizes.width)
-        self.head = nn.Linear(3 * network.sizes.width, outputs)
+        self.norm = nn.LayerNorm(3 * network.sizes.segment_width)
+        self.head = nn.Linear(3 * network.sizes.segment_width, outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

@@ -32,7 +32,13 @@ def test_label_is_decoded_three_ways_beside_its_rivals(rng):
     names = [f"decode{mode}_balanced_accuracy" for mode in ("", "_probe", "_scratch")]
     assert list(found)[:3] == names
     for name in names:
-        assert set(found[name].rivals) == {"fc_lr", "tangent_lr", "meanmlp", "majority_class"}
+        assert set(found[name].rivals) == {
+            "fc_lr",
+            "tangent_lr",
+            "meanmlp",
+            "principal_states",
+            "majority_class",
+        }
         assert len(found[name].null) == 20
     assert found["decode_auroc"].chance == 0.5
 

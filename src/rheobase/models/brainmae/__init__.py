@@ -26,13 +26,13 @@ class LabelTraining:
 
     epochs: int = 60
     patience: int = 20
-    encoder_rate: float = 3e-4
+    encoder_rate: float = 1e-4
     head_rate: float = 1e-3
     layer_decay: float = 0.75
     scratch_rate: float = 1e-3
     """Of all layers, from a random start."""
-    inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)
-    """Of the linear probe, chosen in inner folds."""
+    inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
+    """Of linear probes, chosen in inner folds."""
     permutations: int = 1000
 
 
@@ -49,7 +49,7 @@ class BrainMAE:
     """Longest stretch that the network sees at once."""
     width: int = 64
     """Of a region in a segment"""
-    segment_width: int = 128
+    segment_width: int = 64
     """Of a segment: all that is known of its regions passes through it"""
     heads: int = 4
     spatial_layers: int = 3
@@ -85,15 +85,13 @@ class BrainMAE:
     modalities: ClassVar[frozenset[str]] = frozenset({"fmri"})
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "demo": {
-            "width": 32, "segment_width": 64, "decoder_layers": 1, "steps": 200,
-            "learning_rate": 6e-3,
+            "width": 32, "decoder_layers": 1, "steps": 200, "learning_rate": 6e-3,
             "held_share": 0.0, "label": False,
         },
-        "tiny": {"width": 32, "segment_width": 64, "decoder_layers": 1, "steps": 500,
-                 "learning_rate": 6e-3},
+        "tiny": {"width": 32, "decoder_layers": 1, "steps": 500, "learning_rate": 6e-3},
         "small": {},
-        "base": {"width": 128, "segment_width": 256, "heads": 8, "encoder_layers": 4, "steps": 10000,
-                 "learning_rate": 1e-3},
+        "base": {"width": 128, "segment_width": 256, "heads": 8, "encoder_layers": 4,
+                 "steps": 10000, "learning_rate": 1e-3},
     }  # fmt: skip
     views: ClassVar[dict[str, str]] = {}
     resume: ClassVar[bool] = True
@@ -104,7 +102,8 @@ class BrainMAE:
                 said = ", ".join(known)
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)!r}; there are {said}")
         for name in ("segment_s", "crop_s", "width", "heads", "steps", "batch", "learning_rate",
-                     "check_every", "patience", "spatial_layers", "encoder_layers", "segment_width"):  # fmt: skip
+                     "check_every", "patience", "spatial_layers", "encoder_layers",
+                     "segment_width"):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be above 0")
         for name in ("width", "segment_width"):

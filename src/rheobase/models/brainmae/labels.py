@@ -8,25 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import xarray as xr
 
-from rheobase.models.brainmae import label_rivals, represent, tune
+from rheobase.models.brainmae import label_rivals, represent, switching, tune
 from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.represent import Reader
 from rheobase.models.brainmae.segments import Deck, Run
+from rheobase.models.brainmae.switching import Switching
 from rheobase.models.decoding import examples, pack, vectors
 from rheobase.models.decoding.decode import Decoder
 from rheobase.models.decoding.examples import Examples, NotDecodableError
 from rheobase.models.inputs import by_name, own_standard
 
 if TYPE_CHECKING:
+    from rheobase.models.base import Fitted
     from rheobase.models.brainmae import BrainMAE
     from rheobase.recording import Recording
 
 FC_C = 0.01
 """Inverse penalty of the logistic regressions on connectivity and tangent vectors."""
 RIDGE = 1000.0
-RIDGES = tuple(10.0**k for k in range(6))
+RIDGES = tuple(10.0**k for k in range(-1, 5))
 NOT_DECODED = "the label is not decoded"
 TUNED = ("finetune", "scratch")
+CROPS_S = 300.0
+"""Seconds of a recording that one step of training for a label reads, in crops."""
+PRINCIPAL = "principal_states"
 
 
 @dataclass
@@ -75,17 +82,21 @@ def _fit(
     whole = [run for run in stretches if run.name in set(known.recording.tolist())]
     known = known.take(np.isin(known.recording, [run.name for run in whole]))
     targets, classes = _targets(known, train[0])
-    period_s = 1 / train[0].rate
-    deck = Deck(whole, samples=samples, period_s=period_s, device=device)
-    plan = tuning(model, samples, period_s)
-    pooled = represent.features(network, deck, targets.names, segments=plan.segments,
-                                batch=plan.batch)  # fmt: skip
+    deck = Deck(whole, samples=samples, period_s=1 / train[0].rate, device=device)
+    readers = _readers(network, _copy(network, start), deck, seed)
+    plan, cs = tuning(model, samples, deck.period_s), model.label_training.inverse_penalties
+    size = {"segments": plan.segments, "batch": plan.batch}
     space, tangents = label_rivals.tangent(_signals(train, targets.names))
-    inner = model.label_training.inverse_penalties
-    for name, x in (("probe", pooled), ("fc_lr", known.x), ("tangent_lr", tangents)):
-        decoder = _decoder(name, replace(known, x=x), classes, inner)
+    vectors_of = {name: one.vectors(deck, targets.names, **size) for name, one in readers.items()}
+    inputs = {"probe": (vectors_of["finetune"], readers["finetune"].share()),
+              PRINCIPAL: (vectors_of[PRINCIPAL], readers[PRINCIPAL].share()),
+              "fc_lr": (known.x, 1.0), "tangent_lr": (tangents, 1.0)}  # fmt: skip
+    for name, (x, share) in inputs.items():
+        decoder = _decoder(name, replace(known, x=x), classes, cs, share)
         learnt.arrays |= pack.to_arrays(decoder, _prefix(name))
         learnt.coordinates[pack.output_name(_prefix(name))] = decoder.classes.astype(str)
+    for name, reader in readers.items():
+        learnt.arrays |= _pack_states(name, reader.states)
     learnt.arrays |= {
         "rival/tangent_mean": (("unit", "unit_from"), space["mean"]),
         "rival/tangent_whitening": (("unit", "unit_from"), space["whitening"]),
@@ -93,20 +104,61 @@ def _fit(
         "label/scale": ((), np.float64(targets.scale)),
     }
     learnt.coordinates["class"] = classes.astype(str)
+    early = ~tune.held_people(targets, seed)
     for name in TUNED:
-        torch.manual_seed(seed)
-        if name == "scratch":
-            network = _copy(network, start)
-        rates = plan if name == "finetune" else replace(
+        reader, rates = readers[name], plan if name == "finetune" else replace(
             plan, encoder_rate=model.label_training.scratch_rate, layer_decay=1.0
         )  # fmt: skip
-        tuned, _ = tune.tune(network, deck, targets, rates, seed=seed)
+        first = replace(known, x=vectors_of[name]).take(early)
+        probe = _decoder(name, first, classes, cs, reader.share())
+        own = _copy(network, network.state_dict() if name == "finetune" else start)
+        tuned = tune.Tuned(own, len(probe.mean), targets.outputs).to(device).start(probe, targets)
+        tune.tune(tuned, deck, reader.besides(deck, targets.names), targets, rates, seed=seed)
         learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
     small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
     for key, value in small.state_dict().items():
         sizes = tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim))
         learnt.arrays[f"rival/meanmlp/{key}"] = (sizes, _numpy(value))
     return learnt
+
+
+def _readers(
+    network: BrainMAENetwork, untrained: BrainMAENetwork, deck: Deck, seed: int
+) -> dict[str, Reader]:
+    """Return the pretrained encoder with states, a random one, and states of principal maps."""
+    regions = deck.runs[0].signal.shape[1]
+    covariance = np.zeros((regions, regions))
+    for run in deck.runs:
+        kept = run.signal[run.valid].astype(np.float64)
+        covariance += kept.T @ kept
+    maps = {
+        "finetune": (network, switching.embedding_maps(network.regions())),
+        "scratch": (untrained, switching.embedding_maps(untrained.regions())),
+        PRINCIPAL: (None, switching.principal_maps(covariance)),
+    }
+    return {
+        name: Reader(own, switching.fit(one, deck.runs, period_s=deck.period_s, seed=seed))
+        for name, (own, one) in maps.items()
+    }
+
+
+def _pack_states(name: str, found: Switching) -> dict[str, Any]:
+    prefix, square = _states_prefix(name), ("map", "map_from")
+    return {
+        f"{prefix}/maps": (("unit", "map"), _numpy(found.maps)),
+        f"{prefix}/covariance": (("state", *square), _numpy(found.covariance)),
+        f"{prefix}/transition": (("state", "state_to"), _numpy(found.transition)),
+    }
+
+
+def _states(arrays: xr.Dataset, name: str) -> Switching:
+    parts = ("maps", "covariance", "transition")
+    return Switching(*(torch.from_numpy(arrays[f"{_states_prefix(name)}/{p}"].values)
+                       for p in parts))  # fmt: skip
+
+
+def _states_prefix(name: str) -> str:
+    return f"rival/{name}" if name == PRINCIPAL else f"label/{name}_states"
 
 
 def _numpy(value: torch.Tensor) -> np.ndarray:
@@ -139,18 +191,24 @@ def tuning(model: BrainMAE, samples: int, period_s: float) -> tune.Tuning:
     from rheobase.models.brainmae.learn import segments_of
 
     how = model.label_training
+    segments = segments_of(model, samples, period_s)
+    crops = max(1, round(CROPS_S / (segments * samples * period_s)))
     return tune.Tuning(
-        how.epochs, how.patience, model.batch, segments_of(model, samples, period_s),
-        how.encoder_rate, how.head_rate, how.layer_decay,
+        how.epochs, how.patience, model.batch, segments, crops, how.encoder_rate, how.head_rate,
+        how.layer_decay,
     )  # fmt: skip
 
 
-def _decoder(name: str, known: Examples, classes: np.ndarray, cs: Sequence[float]) -> Decoder:
-    """Return a logistic regression or ridge; only the probe's penalty is chosen."""
+def _decoder(
+    name: str, known: Examples, classes: np.ndarray, cs: Sequence[float],
+    share: np.ndarray | float,
+) -> Decoder:  # fmt: skip
+    """Return a logistic regression or ridge; that of connectivity has a fixed penalty."""
+    fixed = name in ("fc_lr", "tangent_lr")
     if classes[0]:
-        return vectors.fit_classes(known, features=name, cs=cs if name == "probe" else (FC_C,))
-    penalties = RIDGES if name == "probe" else (RIDGE,)
-    return vectors.fit_values(known, features=name, penalties=penalties)
+        return vectors.fit_classes(known, features=name, cs=(FC_C,) if fixed else cs, share=share)
+    penalties = (RIDGE,) if fixed else RIDGES
+    return vectors.fit_values(known, features=name, penalties=penalties, share=share)
 
 
 def _signals(recordings: Sequence[Recording], names: Sequence[str]) -> list[np.ndarray]:
@@ -159,39 +217,44 @@ def _signals(recordings: Sequence[Recording], names: Sequence[str]) -> list[np.n
 
 
 def outputs(
-    model: BrainMAE, fitted_arrays, weights: Mapping[str, np.ndarray], network: BrainMAENetwork,
-    test: Sequence[Recording], stretches: Sequence[Run], known: Examples, samples: int,
+    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording],
+    stretches: Sequence[Run], known: Examples, samples: int,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return what every decoder says of the test recordings, (recording, output) each.
 
     Logits or log-odds of classes, or values in the label's own unit.
     """
-    period_s = 1 / test[0].rate
-    plan, names = tuning(model, samples, period_s), known.recording.tolist()
-    deck = Deck([r for r in stretches if r.name in set(names)], samples=samples, period_s=period_s,
-                device="cpu")  # fmt: skip
+    arrays, names = fitted.arrays, known.recording.tolist()
+    deck = Deck([r for r in stretches if r.name in set(names)], samples=samples,
+                period_s=1 / test[0].rate, device="cpu")  # fmt: skip
+    plan = tuning(model, samples, deck.period_s)
+    readers = {name: Reader(None, _states(arrays, name)) for name in (*TUNED, PRINCIPAL)}
+    besides = {name: reader.besides(deck, names) for name, reader in readers.items()}
     pooled = represent.features(network, deck, names, segments=plan.segments, batch=plan.batch)
-    space = {k: fitted_arrays[f"rival/tangent_{k}"].values for k in ("mean", "whitening")}
-    regions = fitted_arrays.sizes["unit"]
+    space = {k: arrays[f"rival/tangent_{k}"].values for k in ("mean", "whitening")}
     inputs = {
-        "probe": pooled,
+        "probe": np.concatenate([pooled, besides["finetune"]], axis=1),
+        PRINCIPAL: besides[PRINCIPAL],
         "fc_lr": known.x,
-        "tangent_lr": label_rivals.tangent_vectors(space, _signals(test, names), regions),
+        "tangent_lr": label_rivals.tangent_vectors(
+            space, _signals(test, names), arrays.sizes["unit"]
+        ),
     }
     made = {}
     for name, x in inputs.items():
-        decoder = pack.from_arrays(fitted_arrays, _prefix(name))
+        decoder = pack.from_arrays(arrays, _prefix(name))
         assert decoder is not None
         made[name] = vectors.answers(decoder, x)
-    count = fitted_arrays.sizes["class"]
-    centre, scale = (float(fitted_arrays[f"label/{k}"]) for k in ("centre", "scale"))
+    count = arrays.sizes["class"]
+    centre, scale = (float(arrays[f"label/{k}"]) for k in ("centre", "scale"))
     for name in TUNED:
         own = {k.removeprefix(f"{name}/"): torch.from_numpy(np.array(v))
-               for k, v in weights.items() if k.startswith(f"{name}/")}  # fmt: skip
-        tuned = tune.load(own, BrainMAENetwork(network.sizes), count)
-        made[name] = tune.predict(tuned, deck, names, plan).numpy()
+               for k, v in fitted.weights.items() if k.startswith(f"{name}/")}  # fmt: skip
+        tuned = tune.load(own, BrainMAENetwork(network.sizes))
+        known_besides = torch.from_numpy(besides[name]).float()
+        made[name] = tune.predict(tuned, deck, known_besides, names, plan).numpy()
     prefix = "rival/meanmlp/"
-    small = {str(k).removeprefix(prefix): v.values for k, v in fitted_arrays.data_vars.items()
+    small = {str(k).removeprefix(prefix): v.values for k, v in arrays.data_vars.items()
              if str(k).startswith(prefix)}  # fmt: skip
     made["meanmlp"] = label_rivals.mean_mlp_outputs(small, deck.runs, names, count)
     if count == 1:

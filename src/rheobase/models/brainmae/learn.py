@@ -101,8 +101,9 @@ def start_from(network: BrainMAENetwork, covariance: np.ndarray) -> None:
 def sizes_of(model: BrainMAE, regions: int, samples: int) -> Sizes:
     """Return the shapes of a model's network."""
     return Sizes(
-        regions, samples, model.width, model.segment_width, model.heads, model.spatial_layers, model.encoder_layers,
-        model.decoder_layers, model.variant, model.pool, model.embedding, model.self_loop,
+        regions, samples, model.width, model.segment_width, model.heads, model.spatial_layers,
+        model.encoder_layers, model.decoder_layers, model.variant, model.pool, model.embedding,
+        model.self_loop,
     )  # fmt: skip
 
 

@@ -112,7 +112,7 @@ class BrainMAENetwork(nn.Module):
     def encode(
         self, segments: Tensor, middle_s: Tensor, present: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the run's vector, (run, segment width), and its segments', (run, segment, same)."""
+        """Return the run's vector (run, segment width) and its segments' (run, segment, same)."""
         x = segments + self._positions(middle_s)
         x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
         blocked = _blocked(present)

@@ -1,18 +1,18 @@
-"""One vector a run from a trained encoder, for linear probes and for telling people apart."""
+"""One vector a recording: what an encoder says of it, and the states of its components."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rheobase.models.brainmae import switching
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.segments import Batch, Deck, windows
-
-STRIDE = 10
-"""Segments between the windows of a run."""
+from rheobase.models.brainmae.switching import Switching
 
 
 def pooled(run: Tensor, segments: Tensor, present: Tensor) -> Tensor:
@@ -37,11 +37,11 @@ def read(network: BrainMAENetwork, batch: Batch) -> Tensor:
 
 
 def all_windows(deck: Deck, segments: int) -> list[tuple[int, int]]:
-    """Return run and first sample of every window of every run."""
+    """Return run and first sample of every window of every run; windows overlap by half."""
     return [
         (number, start)
         for number, run in enumerate(deck.runs)
-        for start in windows(run, deck.samples, segments, STRIDE)
+        for start in windows(run, deck.samples, segments, max(1, segments // 2))
     ]
 
 
@@ -58,3 +58,33 @@ def features(
     vectors = torch.cat(parts).cpu().numpy()
     owner = np.array([deck.runs[run].name for run, _ in chosen])
     return np.stack([vectors[owner == name].mean(axis=0) for name in names])
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a recording's vector is made of: an encoder, or none, and states of components."""
+
+    network: BrainMAENetwork | None
+    states: Switching
+
+    def besides(self, deck: Deck, names: Sequence[str]) -> np.ndarray:
+        """Return the part that no encoder makes, (recording, feature) float64."""
+        return switching.features(self.states, deck.runs, names, period_s=deck.period_s)
+
+    def vectors(self, deck: Deck, names: Sequence[str], *, segments: int, batch: int) -> np.ndarray:
+        """Return the encoder's part and then the other, (recording, feature) float64."""
+        besides = self.besides(deck, names)
+        if self.network is None:
+            return besides
+        pooled = features(self.network, deck, names, segments=segments, batch=batch)
+        return np.concatenate([pooled, besides], axis=1)
+
+    def share(self) -> np.ndarray:
+        """Return the root of the size of each feature's group, (feature,).
+
+        Standardised features divided by it weigh as much together in every group, so that one
+        number, like how often states switch, is not drowned by a hundred others.
+        """
+        own = () if self.network is None else (3 * self.network.sizes.segment_width,)
+        groups = (*own, *switching.sizes(self.states.maps.shape[1]))
+        return np.concatenate([np.full(size, size**0.5) for size in groups])

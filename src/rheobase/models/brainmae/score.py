@@ -98,8 +98,7 @@ def decoding(
     """Return balanced accuracy or R2 of finetune, probe and scratch, each beside the rivals."""
     known = labels.found(test)
     known = known.take(np.isin(known.recording, [run.name for run in stretches]))
-    outputs = labels.outputs(model, fitted.arrays, fitted.weights, network, test, stretches, known,
-                             samples)  # fmt: skip
+    outputs = labels.outputs(model, fitted, network, test, stretches, known, samples)
     classes = fitted.arrays["class"].values.astype(str)
     rivals = [name for name in outputs if name not in MODES]
     if not classes[0]:

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from rheobase.models.brainmae import represent
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import Batch, Deck
+from rheobase.models.brainmae.segments import Deck
+from rheobase.models.decoding.decode import Decoder
 
 HELD_SHARE = 0.2
 """Share of the training people on which training is stopped."""
@@ -30,6 +31,9 @@ class Tuning:
     patience: int
     batch: int
     segments: int
+    """Longest crop"""
+    crops: int
+    """Crops of a recording that are read at once"""
     encoder_rate: float
     head_rate: float
     layer_decay: float
@@ -62,19 +66,33 @@ class Targets:
 
 
 class Tuned(nn.Module):
-    """An encoder with one linear layer on its pooled vector."""
+    """An encoder with one linear layer on its pooled vector and on what is known besides."""
 
-    def __init__(self, network: BrainMAENetwork, outputs: int) -> None:
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: BrainMAENetwork, features: int, outputs: int) -> None:
         super().__init__()
         self.network = network
-        self.norm = nn.LayerNorm(3 * network.sizes.segment_width)
-        self.head = nn.Linear(3 * network.sizes.segment_width, outputs)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.head = nn.Linear(features, outputs)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return logits or the standardised value, (run, output)."""
-        return self.head(self.norm(represent.read(self.network, batch)))
+    @torch.no_grad()
+    def start(self, probe: Decoder, targets: Targets) -> Tuned:
+        """Begin with a linear probe of the same features (Kumar et al., ICLR 2022)."""
+        weights, bias, scale = probe.weights, probe.bias, targets.scale
+        if not targets.is_class:
+            weights, bias = weights / scale, (bias - targets.centre) / scale
+        for own, value in ((self.mean, probe.mean), (self.scale, probe.scale),
+                           (self.head.weight, weights.T), (self.head.bias, bias)):  # fmt: skip
+            own.copy_(torch.as_tensor(value))
+        return self
+
+    def forward(self, pooled: Tensor, besides: Tensor) -> Tensor:
+        """Return logits or the standardised value, (recording, output)."""
+        joined = torch.cat([pooled, besides], dim=1)
+        return self.head((joined - self.mean) / self.scale)
 
 
 def held_people(targets: Targets, seed: int) -> np.ndarray:
@@ -91,20 +109,25 @@ def held_people(targets: Targets, seed: int) -> np.ndarray:
 
 
 def tune(
-    network: BrainMAENetwork, deck: Deck, targets: Targets, plan: Tuning, *, seed: int
-) -> tuple[Tuned, list[float]]:
-    """Return the trained encoder with its head, and the loss on the held-out training people.
+    model: Tuned, deck: Deck, besides: np.ndarray, targets: Targets, plan: Tuning, *, seed: int
+) -> list[float]:
+    """Train the encoder and its head in place; return the loss on the held-out training people.
 
-    The network is not changed. The weights of the best epoch are kept; without people to hold out
-    training runs to its last epoch.
+    ``besides`` (recording, feature) are the features that are not trained. The weights of the best
+    epoch are kept, those before the first included; without people to hold out training runs to
+    its last epoch.
     """
-    model = Tuned(copy.deepcopy(network), targets.outputs).to(deck.signals[0].device)
+    device = deck.signals[0].device
     held = held_people(targets, seed)
     learn, check = targets.subset(~held), targets.subset(held)
+    known = torch.from_numpy(besides).to(device, torch.float32)
+    known, known_check = known[torch.from_numpy(~held)], known[torch.from_numpy(held)]
     optimiser = torch.optim.AdamW(_groups(model, plan), betas=BETAS, weight_decay=WEIGHT_DECAY)
     rates = [group["lr"] for group in optimiser.param_groups]
     owner = _owners(deck, learn)
     best, lowest, waited, curve = None, math.inf, 0, []
+    if check.names:
+        lowest, best = held_loss(model, deck, known_check, check, learn, plan), _state(model)
     per_epoch = math.ceil(len(owner) / plan.batch)
     for epoch in range(plan.epochs):
         rng = np.random.default_rng([seed, SHUFFLE, epoch])
@@ -115,23 +138,30 @@ def tune(
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * shape
             crops = _crops(deck, [owner[i][0] for i in part], plan, rng)
-            found = model(deck.deal(crops, plan.segments))
-            loss = label_loss(found, [owner[i][1] for i in part], learn, learn)
+            pooled = represent.read(model.network, deck.deal(crops, plan.segments))
+            pooled = pooled.view(len(part), plan.crops, -1).mean(dim=1)
+            numbers = [owner[i][1] for i in part]
+            loss = label_loss(model(pooled, known[numbers]), numbers, learn, learn)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimiser.step()
         if not check.names:
             continue
-        curve.append(held_loss(model, deck, check, learn, plan))
+        curve.append(held_loss(model, deck, known_check, check, learn, plan))
         waited = 0 if curve[-1] < lowest else waited + 1
         if curve[-1] < lowest:
-            lowest, best = curve[-1], copy.deepcopy(model.state_dict())
+            lowest, best = curve[-1], _state(model)
         if waited >= plan.patience:
             break
     if best is not None:
         model.load_state_dict(best)
-    return model.eval(), curve
+    model.eval()
+    return curve
+
+
+def _state(model: Tuned) -> dict[str, Tensor]:
+    return copy.deepcopy(model.state_dict())
 
 
 def _groups(model: Tuned, plan: Tuning) -> list[dict]:
@@ -146,7 +176,7 @@ def _groups(model: Tuned, plan: Tuning) -> list[dict]:
     if hasattr(network, "pool_query"):
         layers[-1 - len(network.encoder)].append(network.pool_query)
     layers[-1].append(network.encoder_norm)
-    made = [{"params": [*model.norm.parameters(), *model.head.parameters()], "lr": plan.head_rate}]
+    made = [{"params": [*model.head.parameters()], "lr": plan.head_rate}]
     for depth, members in enumerate(reversed(layers)):
         values: list[nn.Parameter] = []
         for member in members:
@@ -166,7 +196,10 @@ def _crops(
     deck: Deck, runs: Sequence[int], plan: Tuning, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     room = [len(deck.runs[run].signal) - plan.segments * deck.samples for run in runs]
-    return [(run, int(rng.integers(0, max(r, 0) + 1))) for run, r in zip(runs, room, strict=True)]
+    return [
+        (run, int(rng.integers(0, max(r, 0) + 1)))
+        for run, r in zip(runs, room, strict=True) for _ in range(plan.crops)
+    ]  # fmt: skip
 
 
 def label_loss(
@@ -190,28 +223,28 @@ def label_loss(
 
 
 @torch.no_grad()
-def predict(model: Tuned, deck: Deck, names: Sequence[str], plan: Tuning) -> Tensor:
-    """Return outputs averaged over the windows of each recording, (recording, output)."""
+def predict(
+    model: Tuned, deck: Deck, besides: Tensor, names: Sequence[str], plan: Tuning
+) -> Tensor:
+    """Return the output of each recording, all its windows pooled, (recording, output)."""
     model.eval()
-    chosen = represent.all_windows(deck, plan.segments)
-    parts = [
-        model(deck.deal(chosen[first : first + plan.batch], plan.segments))
-        for first in range(0, len(chosen), plan.batch)
-    ]
-    found, owner = torch.cat(parts), [deck.runs[run].name for run, _ in chosen]
-    rows = [[i for i, own in enumerate(owner) if own == name] for name in names]
-    return torch.stack([found[row].mean(dim=0) for row in rows])
+    pooled = represent.features(model.network, deck, names, segments=plan.segments,
+                                batch=plan.batch)  # fmt: skip
+    return model(torch.from_numpy(pooled).to(besides), besides)
 
 
-def held_loss(model: Tuned, deck: Deck, check: Targets, learn: Targets, plan: Tuning) -> float:
+def held_loss(
+    model: Tuned, deck: Deck, besides: Tensor, check: Targets, learn: Targets, plan: Tuning
+) -> float:
     """Return the loss on recordings that were not trained on, classes weighted as in training."""
     inside = [i for i, run in enumerate(deck.runs) if run.name in set(check.names)]
-    found = predict(model, deck.some(inside), check.names, plan)
+    found = predict(model, deck.some(inside), besides, check.names, plan)
     return float(label_loss(found, range(len(check.names)), check, learn))
 
 
-def load(weights: Mapping[str, Tensor], network: BrainMAENetwork, outputs: int) -> Tuned:
+def load(weights: Mapping[str, Tensor], network: BrainMAENetwork) -> Tuned:
     """Return a trained encoder with its head from its weights."""
-    model = Tuned(network, outputs)
+    outputs, features = weights["head.weight"].shape
+    model = Tuned(network, features, outputs)
     model.load_state_dict(dict(weights))
     return model.eval()

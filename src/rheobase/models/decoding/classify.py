@@ -103,14 +103,19 @@ def _blocks(examples: Examples, gap: int) -> list[Fold]:
 
 
 def logistic_accuracy(
-    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float]
-) -> np.ndarray:
-    """Return, for each inverse penalty, the balanced accuracy over all held-out examples."""
+    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float],
+    share: np.ndarray | float = 1.0,
+) -> np.ndarray:  # fmt: skip
+    """Return, for each inverse penalty, the balanced accuracy over all held-out examples.
+
+    Standardised features are divided by ``share`` (feature,).
+    """
     truth, found = [], []
     for learn, held in inner:
         if len(np.unique(examples.y[learn])) < 2 or not held.any():
             continue
         mean, scale = standard(examples.x[learn])
+        scale = scale * share
         path = logistic_path((examples.x[learn] - mean) / scale, examples.y[learn], classes, cs)
         probe = (examples.x[held] - mean) / scale
         found.append([classes[np.argmax(probe @ w + b, axis=1)] for w, b in path])
@@ -123,14 +128,19 @@ def logistic_accuracy(
 
 
 def ridge_errors(
-    examples: Examples, inner: Sequence[Fold], penalties: Sequence[float]
-) -> np.ndarray:
-    """Return, for each penalty, the mean squared error over all held-out examples."""
+    examples: Examples, inner: Sequence[Fold], penalties: Sequence[float],
+    share: np.ndarray | float = 1.0,
+) -> np.ndarray:  # fmt: skip
+    """Return, for each penalty, the mean squared error over all held-out examples.
+
+    Standardised features are divided by ``share`` (feature,).
+    """
     errors, count = np.zeros(len(penalties)), 0
     for learn, held in inner:
         if learn.sum() < 2 or not held.any():
             continue
         mean, scale = standard(examples.x[learn])
+        scale = scale * share
         path = ridge_path((examples.x[learn] - mean) / scale, examples.y[learn], penalties)
         probe = (examples.x[held] - mean) / scale
         errors += [np.sum((examples.y[held] - probe @ w[:, 0] - b) ** 2) for w, b in path]

@@ -12,17 +12,21 @@ from rheobase.models.decoding.decode import Decoder
 from rheobase.models.decoding.examples import Examples, NotDecodableError
 
 
-def fit_classes(known: Examples, *, features: str, cs: Sequence[float]) -> Decoder:
-    """Return a multinomial logistic regression on standardised features.
+def fit_classes(
+    known: Examples, *, features: str, cs: Sequence[float], share: np.ndarray | float = 1.0
+) -> Decoder:
+    """Return a multinomial logistic regression on standardised features divided by ``share``.
 
     The inverse penalty is chosen in inner folds of whole people where there are several.
     """
     classes = np.unique(known.y)
     c = float(cs[0])
     if len(cs) > 1:
-        scores = classify.logistic_accuracy(known, _inner(known, stratify=True), classes, cs)
+        inner = _inner(known, stratify=True)
+        scores = classify.logistic_accuracy(known, inner, classes, cs, share)
         c = float(cs[int(np.nanargmax(scores))])
     mean, scale = classify.standard(known.x)
+    scale = scale * share
     x = (known.x - mean) / scale
     weights, bias = next(classify.logistic_path(x, known.y, classes, [c]))
     names, counts = np.unique(known.y, return_counts=True)
@@ -32,14 +36,18 @@ def fit_classes(known: Examples, *, features: str, cs: Sequence[float]) -> Decod
     )  # fmt: skip
 
 
-def fit_values(known: Examples, *, features: str, penalties: Sequence[float]) -> Decoder:
-    """Return a ridge regression on standardised features, its penalty chosen in the same way."""
+def fit_values(
+    known: Examples, *, features: str, penalties: Sequence[float], share: np.ndarray | float = 1.0
+) -> Decoder:
+    """Return a ridge regression on such features, its penalty chosen in the same way."""
     y = known.y.astype(np.float64)
     penalty = float(penalties[0])
     if len(penalties) > 1:
-        errors = classify.ridge_errors(known, _inner(known, stratify=False), penalties)
+        inner = _inner(known, stratify=False)
+        errors = classify.ridge_errors(known, inner, penalties, share)
         penalty = float(penalties[int(np.nanargmin(errors))])
     mean, scale = classify.standard(known.x)
+    scale = scale * share
     x = (known.x - mean) / scale
     weights, bias = next(classify.ridge_path(x, y, [penalty]))
     slopes = x.T @ (y - y.mean()) / len(x)

@@ -1,0 +1,91 @@
+"""What BrainMAE must show where the label of recordings is planted: in connectivity, or in time only."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from rheobase.io.synthetic.fmri import simulate
+from rheobase.models import base
+from rheobase.recording import Recording
+
+pytestmark = pytest.mark.slow
+FAMILY = "brainmae"
+SEEDS = (0, 1, 2)
+FOLDS = 5
+RUNS = 80
+
+
+def recordings(made):
+    """Return a labelled recording of one person a run."""
+    return [
+        Recording.build(
+            x.astype(np.float32), name=f"sub-{i:02d}", modality="fmri", sampling_rate_hz=1.0,
+            entities={"subject": f"{i:02d}"}, labels={"group": "ab"[kind]},
+            label={"name": "group", "kind": "class"},
+        )
+        for i, (x, kind) in enumerate(zip(made.series, made.classes, strict=True))
+    ]  # fmt: skip
+
+
+@functools.cache
+def accuracies(difference, seed, delta=0.5):
+    """Return the mean accuracy over folds of each way of training and of each rival."""
+    made = simulate(seed=seed, runs=RUNS, regions=36, communities=6, samples=300, tr_s=1.0,
+                    difference=difference, delta=delta)  # fmt: skip
+    everyone = recordings(made)
+    model = base.build("brainmae", preset="tiny", params={"held_share": 0.0, "crop_s": 75})
+    folds = (np.arange(RUNS) // 2) % FOLDS
+    found: dict[str, list[float]] = {}
+    for fold in range(FOLDS):
+        train = [r for r, own in zip(everyone, folds, strict=True) if own != fold]
+        test = [r for r, own in zip(everyone, folds, strict=True) if own == fold]
+        fitted = model.fit(train, seed=seed, device="cpu")
+        scores = {s.name: s for s in model.evaluate(fitted, test)}
+        for mode in ("", "_probe", "_scratch"):
+            score = scores[f"decode{mode}_balanced_accuracy"]
+            found.setdefault(mode.strip("_") or "finetune", []).append(score.value)
+        for rival, value in score.rivals.items():
+            found.setdefault(rival, []).append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def told(found):
+    return {name: round(value, 3) for name, value in sorted(found.items())}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_found_where_nothing_differs(seed, criterion):
+    found = accuracies("null", seed)
+    ok = all(abs(value - 0.5) <= 0.12 for value in found.values())
+    criterion(f"A16-{seed}", "accuracy of every method, no difference", "0.38 to 0.62", told(found),
+              ok)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_large_difference_in_connectivity_is_found(seed, criterion):
+    found = accuracies("static", seed)
+    ok = found["probe"] >= 0.75 and found["finetune"] >= found["fc_lr"] - 0.05
+    criterion(f"A17-{seed}", "accuracy, connectivity differs by 0.5",
+              "probe 0.75, finetune that of connectivity - 0.05", told(found), ok)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_small_difference_in_connectivity_is_found(seed, criterion):
+    found = accuracies("static", seed, 0.25)
+    criterion(f"A18-{seed}", "accuracy, connectivity differs by 0.25", "finetune 0.62", told(found),
+              found["finetune"] >= 0.62)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_how_long_states_last_is_found_where_connectivity_is_blind(seed, criterion):
+    found = accuracies("dwell", seed)
+    criterion(f"A19-dwell-{seed}", "accuracy, states last 8 or 40 s", "finetune 0.65", told(found),
+              found["finetune"] >= 0.65)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_order_of_states_is_looked_for(seed, criterion):
+    found = accuracies("order", seed)
+    criterion(f"A19-order-{seed}", "accuracy, states follow each other up or down",
+              "finetune above 0.5 (0.70 aimed at)", told(found), found["finetune"] > 0.5)  # fmt: skip

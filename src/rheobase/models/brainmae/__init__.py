@@ -24,8 +24,8 @@ CHOICES = {
 class LabelTraining:
     """How the encoder is trained for a label (all chosen here)."""
 
-    epochs: int = 60
-    patience: int = 20
+    epochs: int = 40
+    patience: int = 8
     encoder_rate: float = 1e-4
     head_rate: float = 1e-3
     layer_decay: float = 0.75

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def _fit(
               PRINCIPAL: (vectors_of[PRINCIPAL], readers[PRINCIPAL].share()),
               "fc_lr": (known.x, 1.0), "tangent_lr": (tangents, 1.0)}  # fmt: skip
     for name, (x, share) in inputs.items():
-        decoder = _decoder(name, replace(known, x=x), classes, cs, share)
+        decoder = _decoder(name, classes, cs, share, replace(known, x=x))
         learnt.arrays |= pack.to_arrays(decoder, _prefix(name))
         learnt.coordinates[pack.output_name(_prefix(name))] = decoder.classes.astype(str)
     for name, reader in readers.items():
@@ -104,22 +105,33 @@ def _fit(
         "label/scale": ((), np.float64(targets.scale)),
     }
     learnt.coordinates["class"] = classes.astype(str)
-    early = ~tune.held_people(targets, seed)
     for name in TUNED:
-        reader, rates = readers[name], plan if name == "finetune" else replace(
+        own = network.state_dict() if name == "finetune" else start
+        rates = plan if name == "finetune" else replace(
             plan, encoder_rate=model.label_training.scratch_rate, layer_decay=1.0
         )  # fmt: skip
-        first = replace(known, x=vectors_of[name]).take(early)
-        probe = _decoder(name, first, classes, cs, reader.share())
-        own = _copy(network, network.state_dict() if name == "finetune" else start)
-        tuned = tune.Tuned(own, len(probe.mean), targets.outputs).to(device).start(probe, targets)
-        tune.tune(tuned, deck, reader.besides(deck, targets.names), targets, rates, seed=seed)
+        begin = partial(
+            _begin, _copy(network, own), replace(known, x=vectors_of[name]), targets,
+            partial(_decoder, name, classes, cs, readers[name].share()),
+        )  # fmt: skip
+        besides = readers[name].besides(deck, targets.names)
+        tuned, _ = tune.tune(begin, deck, besides, targets, rates, seed=seed)
         learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
     small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
     for key, value in small.state_dict().items():
         sizes = tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim))
         learnt.arrays[f"rival/meanmlp/{key}"] = (sizes, _numpy(value))
     return learnt
+
+
+def _begin(
+    network: BrainMAENetwork, known: Examples, targets: tune.Targets,
+    probe: Callable[[Examples], Decoder], keep: np.ndarray,
+) -> tune.Tuned:  # fmt: skip
+    """Return an encoder with the probe of some of the recordings as its head."""
+    own = _copy(network, network.state_dict())
+    tuned = tune.Tuned(own, known.x.shape[1], targets.outputs).to(network.embedding.device)
+    return tuned.start(probe(known.take(keep)), targets)
 
 
 def _readers(
@@ -200,8 +212,8 @@ def tuning(model: BrainMAE, samples: int, period_s: float) -> tune.Tuning:
 
 
 def _decoder(
-    name: str, known: Examples, classes: np.ndarray, cs: Sequence[float],
-    share: np.ndarray | float,
+    name: str, classes: np.ndarray, cs: Sequence[float], share: np.ndarray | float,
+    known: Examples,
 ) -> Decoder:  # fmt: skip
     """Return a logistic regression or ridge; that of connectivity has a fixed penalty."""
     fixed = name in ("fc_lr", "tangent_lr")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from rheobase.models.brainmae.segments import Deck
 from rheobase.models.decoding.decode import Decoder
 
 HELD_SHARE = 0.2
-"""Share of the training people on which training is stopped."""
+"""Share of the training people on whom the number of epochs is chosen."""
 CLIP, BETAS, WEIGHT_DECAY = 1.0, (0.9, 0.999), 0.05
 SHUFFLE, HOLD = 3, 4
 
@@ -109,25 +109,39 @@ def held_people(targets: Targets, seed: int) -> np.ndarray:
 
 
 def tune(
-    model: Tuned, deck: Deck, besides: np.ndarray, targets: Targets, plan: Tuning, *, seed: int
-) -> list[float]:
-    """Train the encoder and its head in place; return the loss on the held-out training people.
+    begin: Callable[[np.ndarray], Tuned], deck: Deck, besides: np.ndarray, targets: Targets,
+    plan: Tuning, *, seed: int,
+) -> tuple[Tuned, list[float]]:  # fmt: skip
+    """Return the trained encoder with its head, and the loss on people held out, by epoch.
 
-    ``besides`` (recording, feature) are the features that are not trained. The weights of the best
-    epoch are kept, those before the first included; without people to hold out training runs to
-    its last epoch.
+    ``begin`` makes them from the recordings that it is told, (recording,) bool; ``besides``
+    (recording, feature) are the features that are not trained. The number of epochs, from 0, is
+    chosen on a fifth of the people; then everyone is trained on, from the beginning, for as many.
     """
-    device = deck.signals[0].device
-    held = held_people(targets, seed)
-    learn, check = targets.subset(~held), targets.subset(held)
-    known = torch.from_numpy(besides).to(device, torch.float32)
-    known, known_check = known[torch.from_numpy(~held)], known[torch.from_numpy(held)]
+    known = torch.from_numpy(besides).to(deck.signals[0].device, torch.float32)
+    held, epochs, losses = held_people(targets, seed), plan.epochs, []
+    if held.any():
+        learn, check = targets.subset(~held), targets.subset(held)
+        model, kept = begin(~held), torch.from_numpy(held)
+        losses = [held_loss(model, deck, known[kept], check, learn, plan)]
+        for _ in _epochs(model, deck, known[~kept], learn, plan, seed):
+            losses.append(held_loss(model, deck, known[kept], check, learn, plan))
+            if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
+                break
+        epochs = int(np.argmin(losses))
+    model = begin(np.ones_like(held))
+    for _ in itertools.islice(_epochs(model, deck, known, targets, plan, seed), epochs):
+        pass
+    return model.eval(), losses
+
+
+def _epochs(
+    model: Tuned, deck: Deck, known: Tensor, targets: Targets, plan: Tuning, seed: int
+) -> Iterator[None]:
+    """Train on the targets' recordings; pause after each epoch."""
     optimiser = torch.optim.AdamW(_groups(model, plan), betas=BETAS, weight_decay=WEIGHT_DECAY)
     rates = [group["lr"] for group in optimiser.param_groups]
-    owner = _owners(deck, learn)
-    best, lowest, waited, curve = None, math.inf, 0, []
-    if check.names:
-        lowest, best = held_loss(model, deck, known_check, check, learn, plan), _state(model)
+    owner = _owners(deck, targets)
     per_epoch = math.ceil(len(owner) / plan.batch)
     for epoch in range(plan.epochs):
         rng = np.random.default_rng([seed, SHUFFLE, epoch])
@@ -141,27 +155,12 @@ def tune(
             pooled = represent.read(model.network, deck.deal(crops, plan.segments))
             pooled = pooled.view(len(part), plan.crops, -1).mean(dim=1)
             numbers = [owner[i][1] for i in part]
-            loss = label_loss(model(pooled, known[numbers]), numbers, learn, learn)
+            loss = label_loss(model(pooled, known[numbers]), numbers, targets, targets)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimiser.step()
-        if not check.names:
-            continue
-        curve.append(held_loss(model, deck, known_check, check, learn, plan))
-        waited = 0 if curve[-1] < lowest else waited + 1
-        if curve[-1] < lowest:
-            lowest, best = curve[-1], _state(model)
-        if waited >= plan.patience:
-            break
-    if best is not None:
-        model.load_state_dict(best)
-    model.eval()
-    return curve
-
-
-def _state(model: Tuned) -> dict[str, Tensor]:
-    return copy.deepcopy(model.state_dict())
+        yield
 
 
 def _groups(model: Tuned, plan: Tuning) -> list[dict]:

@@ -4,8 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
+import numpy as np
 import pytest
+
+from rheobase import layout
+from rheobase.config import ModelEntry
+from rheobase.stages import cut, learn, prepare
 
 TRAIN = """
 import json, os, sys
@@ -60,3 +66,64 @@ def test_a_process_that_dies_ends_the_others(tmp_path):
     done, found = train(tmp_path, 2, DIE="1")
     assert done.returncode != 0
     assert found is None
+
+
+def made(folder, rng):
+    """Return the words of a fit of a small network, its recordings and folds being made."""
+    (folder / "in").mkdir()
+    for subject in "012":
+        np.save(folder / "in" / f"{subject}.npy", rng.normal(size=(120, 6)).cumsum(axis=0) + 100)
+    dataset = {
+        "modality": "fmri",
+        "source": {"kind": "path", "path": "in/{subject}.npy"},
+        "entities": {"subject": ["0", "1", "2"]},
+        "reader": {"format": "npy", "orientation": "time_first"},
+        "repetition_time_s": 3.0,
+        "time_unit": "s",
+        "preprocess": {"detrend": "linear", "band_hz": None, "fd_mm": 0.5},
+        "split": {"by": "subject", "folds": 3},
+        "models": ["mae"],
+    }
+    about = {"name": "rest", "dataset": dataset, "data_dir": "data", "download_dir": "downloads"}
+    prepare.preprocess(json.dumps(about), ["sub-0", "sub-1", "sub-2"])
+    cut.split(json.dumps(about))
+    params = {"width": 8, "segment_width": 8, "heads": 2, "steps": 6, "check_every": 1,
+              "label": False, "held_share": 0.0}  # fmt: skip
+    entry = ModelEntry("mae", "brainmae", params=params)
+    model = {"model": asdict(entry), "upstream": [], "initial": None}
+    return ["fit", "--spec", json.dumps(about), "--model", json.dumps(model), "--fold", "0",
+            "--seed", "0", "--device", "cpu", "--log", "fit.log"]  # fmt: skip
+
+
+def command(words, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "rheobase", *words], env={**os.environ, **more}, timeout=240,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_fit_in_two_processes_is_that_of_one(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    words = made(tmp_path, rng)
+    curves = []
+    for processes in ("1", "2"):
+        done = command([*words, "--processes", processes])
+        assert done.returncode == 0, done.stderr
+        folder = layout.fit_dir("rest", "mae", 0, 0)
+        assert json.loads((folder / "run.json").read_text())["processes"] == int(processes)
+        assert not list(folder.glob("checkpoint*"))
+        curves.append(learn.load_fitted(folder).history["loss"])
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+
+
+def test_a_fit_that_fails_in_several_processes_says_so_and_leaves_nothing(
+    tmp_path, monkeypatch, rng
+):
+    monkeypatch.chdir(tmp_path)
+    words = made(tmp_path, rng)
+    broken = words[4].replace('"heads": 2', '"heads": 3')
+    done = command([*words[:4], broken, *words[5:], "--processes", "2"])
+    assert done.returncode == 1
+    assert "one of 2 processes that train together ended with an error" in done.stderr
+    assert "must be even and a multiple of heads 3" in (tmp_path / "fit.log").read_text()
+    assert not (layout.fit_dir("rest", "mae", 0, 0) / "run.json").exists()

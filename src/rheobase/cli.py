@@ -41,7 +41,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments = _parser().parse_args(words[:cut])
     if cut < len(words) and arguments.command != "run":
         _parser().error("options after -- are for `rheobase run` only")
-    arguments.rest = list(words[cut + 1 :])
+    arguments.rest, arguments.words = list(words[cut + 1 :]), list(words)
     return arguments
 
 
@@ -73,9 +73,13 @@ def _log_to(path: Path | None) -> None:
     if path is None:
         logging.basicConfig(handlers=[logging.NullHandler()])
     else:
+        from rheobase.stages import together
+
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not together.started():
+            Path(path).write_text("", encoding="utf-8")
         logging.basicConfig(
-            filename=path, filemode="w", level=logging.INFO, format="%(levelname)s %(message)s"
+            filename=path, filemode="a", level=logging.INFO, format="%(levelname)s %(message)s"
         )
     logging.captureWarnings(True)
 
@@ -149,6 +153,7 @@ def _for_rules(commands: argparse._SubParsersAction) -> None:
             stage.add_argument("--seed", type=int, required=True)
         if name == "fit":
             stage.add_argument("--device", default="auto")
+            stage.add_argument("--processes", type=int, default=1, help="that train together")
         if name == "aggregate":
             stage.add_argument("--dataset", required=True)
             stage.add_argument("--model", required=True)
@@ -178,6 +183,11 @@ def _split(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
+    from rheobase.stages import together
+
+    if arguments.processes > 1 and not together.started():
+        together.start(arguments.words, arguments.processes)
+        return
     from rheobase.stages.learn import Job, fit
 
     fit(

@@ -41,7 +41,7 @@ rule fit:
         "logs/cost/{dataset}/{model}/fit-{fold}-{seed}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: processes_of
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -53,7 +53,7 @@ rule fit:
         code=family_code("rheobase.stages.learn"),
     shell:
         "rheobase fit --spec {params.spec:q} --model {params.model:q} --fold {wildcards.fold}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads} --log {log:q}"
+        " --seed {wildcards.seed} --device {params.device} --threads 1 --processes {threads} --log {log:q}"
 
 
 rule evaluate:

@@ -61,7 +61,12 @@ def family_code(stage):
 
 def gpus_of(wildcards):
     wanted = plan.FAMILIES[family_of(wildcards)].gpu and CONFIG.device != "cpu"
-    return int(wanted)
+    return processes_of(wildcards) if wanted else 0
+
+
+def processes_of(wildcards):
+    able = plan.FAMILIES[family_of(wildcards)].parallel
+    return CONFIG.processes if able else 1
 
 
 def recordings_of(wildcards):

@@ -83,6 +83,7 @@ class Config:
 
     seeds: tuple[int, ...]
     device: str
+    processes: int
     data_dir: Path
     download_dir: Path
     recordings_per_job: int
@@ -133,6 +134,7 @@ def survey(config: Mapping[str, Any], files: Sequence[Path] = ()) -> tuple[Confi
     parsed = Config(
         seeds=tuple(values["seeds"]),
         device=values["device"],
+        processes=values["processes"],
         data_dir=data_dir,
         download_dir=Path(os.environ.get("RHEOBASE_DOWNLOADS") or values["download_dir"]),
         recordings_per_job=values["recordings_per_job"],

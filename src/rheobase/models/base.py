@@ -124,11 +124,13 @@ class Family(NamedTuple):
     """Whether a fit is worth a GPU; the fit rule then asks for one."""
     random: bool
     """Whether another seed gives another fit; one that does not is fitted once a fold."""
+    parallel: bool = False
+    """Whether a fit can be shared by several processes (``models/parallel.py``)."""
 
 
 FAMILIES = {
     "linear": Family("rheobase.models.linear:Linear", gpu=False, random=False),
-    "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True),
+    "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True, parallel=True),
 }
 
 

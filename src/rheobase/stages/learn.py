@@ -21,6 +21,7 @@ from rheobase.config import Dataset, ModelEntry
 from rheobase.device import choose
 from rheobase.models.base import FAMILIES, Drawing, Fitted, Score, build, family
 from rheobase.recording import Recording
+from rheobase.stages import together
 from rheobase.stages.cut import load_parts
 from rheobase.stages.prepare import load_spec
 from rheobase.stages.versions import versions
@@ -110,7 +111,10 @@ def _family_view(entry: ModelEntry, modality: str) -> str:
 
 
 def fit(job: Job, *, device: str) -> None:
-    """Fit and write ``arrays.nc``, ``weights.safetensors`` and ``run.json``."""
+    """Fit and write ``arrays.nc``, ``weights.safetensors`` and ``run.json``.
+
+    Of several processes that train together only the first writes.
+    """
     from safetensors.numpy import save_file
 
     model = job.built()
@@ -122,6 +126,8 @@ def fit(job: Job, *, device: str) -> None:
     if hasattr(model, "resume"):
         checkpoint = _checkpoint(job, model, chosen)
         fitted = model.fit(train, seed=job.seed, device=chosen, checkpoint=checkpoint, **more)
+        if not together.leads():
+            return
         checkpoint.unlink(missing_ok=True)
         checkpoint.with_suffix(".json").unlink(missing_ok=True)
     else:
@@ -137,6 +143,8 @@ def fit(job: Job, *, device: str) -> None:
 def _checkpoint(job: Job, model: Any, device: str) -> Path:
     """Return where a fit may leave its state; the state of a fit of anything else is deleted."""
     checkpoint = job.folder / "checkpoint.safetensors"
+    if not together.leads():
+        return checkpoint
     belongs = checkpoint.with_suffix(".json")
     rests_on = _rests_on(job, model, device)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -206,6 +214,7 @@ def _run(
         "fold": job.fold,
         "seed": job.seed,
         "device": device,
+        "processes": together.count(),
         "versions": versions(),
         **{key: round(value, 3) for key, value in cost.items()},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

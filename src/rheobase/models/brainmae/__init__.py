@@ -12,7 +12,7 @@ from rheobase.recording import Recording
 
 CHOICES = {
     "variant": ("sg", "ag", "vanilla"),
-    "pool": ("flatten", "attention"),
+    "pool": ("flatten", "attention", "embedding"),
     "embedding": ("learned", "fixed_position"),
     "embedding_start": ("random", "covariance"),
     "pretrain": ("masked", "plain_autoencoder"),

@@ -55,6 +55,8 @@ def fit(
         assert decks[0] is not None
         found = pretrain.train(network, decks[0], decks[1], plan(model, samples, first),
                                seed=seed, world=world, keep=keep)  # fmt: skip
+        if not world.writes:
+            return Fitted(xr.Dataset())
         curves = vars(found)
     network.eval()
     arrays, extra = _arrays(network, train, lagged, samples, seed)

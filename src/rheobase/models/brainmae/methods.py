@@ -35,9 +35,12 @@ def sentences(
         )
     if settings["label"] and label:
         said.append(
-            f"For the label {label['name']} the encoder was trained on from these weights and from "
-            "a random start, and read out by a linear probe on its frozen vectors; rivals were "
-            "linear models on connectivity and on its tangent space, and a small network on single "
-            "frames."
+            f"For the label {label['name']} recordings were read out linearly from the encoder's "
+            "vectors, from correlations between the leading maps of its embeddings, and from "
+            "switching, order and occupancy of the hidden states of the maps' courses (states that "
+            "differ in covariance, fitted without labels); then the encoder was trained on from "
+            "this probe, and once from a random start. Rivals were linear models on connectivity, "
+            "on its tangent space and on states of principal components, and a small network on "
+            "single frames."
         )
     return said

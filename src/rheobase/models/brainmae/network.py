@@ -38,7 +38,7 @@ class Sizes:
     variant: str
     """sg | ag | vanilla"""
     pool: str
-    """flatten | attention"""
+    """flatten | attention | embedding"""
     embedding: str
     """learned | fixed_position"""
     self_loop: bool
@@ -69,7 +69,8 @@ class BrainMAENetwork(nn.Module):
             self.pool_query = nn.Parameter(torch.randn(width) * SPREAD)
             self.pool_out = nn.Linear(width, wide)
         else:
-            self.pool_out = nn.Linear(sizes.regions * width, wide)
+            first = sizes.regions if sizes.pool == "flatten" else width
+            self.pool_out = nn.Linear(first * width, wide)
         self.cls = nn.Parameter(torch.zeros(wide))
         self.position_scale = nn.Parameter(torch.tensor(FIRST_POSITION_SCALE))
         self.encoder = nn.ModuleList(Block(wide, sizes.heads) for _ in range(sizes.encoder_layers))
@@ -149,6 +150,11 @@ class BrainMAENetwork(nn.Module):
         if self.sizes.pool == "attention":
             weights = torch.softmax(x @ self.pool_query / math.sqrt(x.shape[-1]), dim=0)
             return self.pool_out(torch.einsum("ns,nsd->sd", weights, x))
+        if self.sizes.pool == "embedding":
+            maps = self.regions() / math.sqrt(len(x))
+            mixed = maps.T @ x.reshape(len(x), -1)
+            mixed = mixed.view(maps.shape[1], -1, x.shape[-1]).transpose(0, 1)
+            return self.pool_out(mixed.flatten(1))
         weight = self.pool_out.weight.view(-1, x.shape[0], x.shape[-1]).permute(1, 2, 0)
         return torch.bmm(x, weight).sum(dim=0) + self.pool_out.bias
 

@@ -1,4 +1,4 @@
-"""What BrainMAE must show where the label of recordings is planted: in connectivity, or in time only."""
+"""What BrainMAE must show where a label is planted in connectivity, or in time only."""
 
 import functools
 
@@ -54,12 +54,14 @@ def told(found):
     return {name: round(value, 3) for name, value in sorted(found.items())}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_found_where_nothing_differs(seed, criterion):
-    found = accuracies("null", seed)
-    ok = all(abs(value - 0.5) <= 0.12 for value in found.values())
-    criterion(f"A16-{seed}", "accuracy of every method, no difference", "0.38 to 0.62", told(found),
-              ok)  # fmt: skip
+def test_nothing_is_found_where_nothing_differs(criterion):
+    every = [accuracies("null", seed) for seed in SEEDS]
+    mean = {name: float(np.mean([found[name] for found in every])) for name in every[0]}
+    top = max(value for found in every for value in found.values())
+    criterion("A16", "accuracy of every method where nothing differs: mean over seeds, highest",
+              "0.42 to 0.58; at most 0.62", [told(mean), round(top, 3)],
+              all(abs(value - 0.5) <= 0.08 for value in mean.values()) and top <= 0.62,
+              seeds=len(SEEDS))  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -88,4 +90,5 @@ def test_how_long_states_last_is_found_where_connectivity_is_blind(seed, criteri
 def test_the_order_of_states_is_looked_for(seed, criterion):
     found = accuracies("order", seed)
     criterion(f"A19-order-{seed}", "accuracy, states follow each other up or down",
-              "finetune above 0.5 (0.70 aimed at)", told(found), found["finetune"] > 0.5)  # fmt: skip
+              "finetune above 0.5 (aim: 0.70)", told(found),
+              found["finetune"] > 0.5)  # fmt: skip

@@ -1,0 +1,93 @@
+"""What BrainMAE must show on resting people that it has not seen (52 scans of 35 people)."""
+
+import csv
+import functools
+
+import numpy as np
+import pytest
+
+from rheobase.models import base
+from rheobase.recording import Recording
+
+pytestmark = pytest.mark.slow
+FAMILY = "brainmae"
+TESTED_SCANS = 12
+VOLUMES = 60
+PARAMS = {
+    "segment_width": 128, "pool": "embedding", "embedding_start": "covariance", "crop_s": 80,
+    "steps": 1200, "learning_rate": 6e-3, "held_share": 0.0, "label": False,
+}  # fmt: skip
+
+
+@functools.cache
+def scans(folder):
+    """Return every scan, region by region standardised by the family itself."""
+    with (folder / "regions.tsv").open() as file:
+        network = np.array([row["network"] for row in csv.DictReader(file, delimiter="\t")])
+    made = []
+    for path in sorted(folder.glob("sub-*.npy")):
+        subject, session = (part.split("-")[1] for part in path.stem.split("_"))
+        made.append(
+            Recording.build(
+                np.load(path).T, name=path.stem, modality="fmri", sampling_rate_hz=0.5,
+                entities={"subject": subject, "session": session},
+                unit_labels={"network": network},
+            )
+        )  # fmt: skip
+    return made
+
+
+def shared(shared_data):
+    folder = shared_data / "stages_rest"
+    if not folder.is_dir():
+        pytest.skip("stages_rest is not among the shared data")
+    return scans(folder)
+
+
+def cut(recording, volumes):
+    return Recording.build(
+        recording.signal[:volumes], name=recording.name, modality="fmri", sampling_rate_hz=0.5,
+        entities=recording.entities,
+    )  # fmt: skip
+
+
+def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
+    shared_data, criterion
+):
+    everyone = shared(shared_data)
+    people = sorted({r.subject for r in everyone})
+    np.random.default_rng(0).shuffle(people)
+    test, count = [], 0
+    for person in people:
+        own = sum(r.subject == person for r in everyone)
+        if count + own <= TESTED_SCANS:
+            test.append(person)
+            count += own
+    model = base.build("brainmae", preset="small", params=PARAMS)
+    fitted = model.fit([r for r in everyone if r.subject not in test], seed=0, device="cpu")
+    scores = model.evaluate(fitted, [r for r in everyone if r.subject in test])
+    found = {s.name: s for s in scores if s.name.startswith("masked")}
+    measured = {
+        name: {"brainmae": round(s.value, 3), **{k: round(v, 3) for k, v in s.rivals.items()}}
+        for name, s in found.items()
+    }
+    criterion("A21", "R2 on hidden regions of 12 scans of people not trained on",
+              "above that of 10 components at 25, 50 and 75 %", measured,
+              all(s.value > s.rivals["pca"] for s in found.values()))  # fmt: skip
+
+
+def test_people_are_found_again_in_their_other_session(shared_data, criterion):
+    everyone = shared(shared_data)
+    sessions = {}
+    for one in everyone:
+        sessions.setdefault(one.subject, []).append(one)
+    train = [s[0] for s in sessions.values() if len(s) == 1]
+    test = [cut(one, VOLUMES) for s in sessions.values() if len(s) == 2 for one in s]
+    model = base.build("brainmae", preset="small", params={**PARAMS, "steps": 400})
+    fitted = model.fit(train, seed=0, device="cpu")
+    score = next(s for s in model.evaluate(fitted, test) if s.name == "identification_accuracy")
+    measured = {"brainmae": round(score.value, 3),
+                "connectivity": round(score.rivals["connectivity"], 3)}  # fmt: skip
+    criterion("A22", f"people found again by {VOLUMES} volumes of another session, "
+              f"{len(test) // 2} people", "0.77 and connectivity", measured,
+              score.value >= 0.77 and score.value >= score.rivals["connectivity"])  # fmt: skip

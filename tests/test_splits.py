@@ -16,6 +16,28 @@ def test_groups_stand_on_one_side_only():
         assert not train & test
 
 
+def test_a_fold_with_a_group_on_both_sides_is_refused():
+    groups = {f"r{i}": f"s{i // 2}" for i in range(8)}
+    content = splits.to_json("subject", 0.0, splits.by_group(groups, 4))
+    splits.refuse_leak(content, 0, groups)
+    moved = content["folds"][0]["test"].pop()
+    content["folds"][0]["train"].append(moved)
+    with pytest.raises(ValueError, match=rf"fold 0 has subject '{groups[moved['recording']]}' in"):
+        splits.refuse_leak(content, 0, groups)
+
+
+def test_a_fold_that_learns_from_its_test_samples_is_refused():
+    content = splits.to_json("time", 0.0, splits.by_time({"a": 1000, "b": 500}, 4, gap=30))
+    for fold in range(4):
+        splits.refuse_leak(content, fold, {})
+    part = next(p for p in content["folds"][1]["train"] if p["recording"] == "b")
+    part["stop"] = next(p for p in content["folds"][1]["test"] if p["recording"] == "b")["start"]
+    splits.refuse_leak(content, 1, {})
+    part["stop"] += 1
+    with pytest.raises(ValueError, match="fold 1 is tested on samples of b that it learns from"):
+        splits.refuse_leak(content, 1, {})
+
+
 def test_classes_are_balanced_over_folds():
     groups = {f"r{i}": f"s{i}" for i in range(20)}
     strata = {f"r{i}": "ab"[i >= 10] for i in range(20)}

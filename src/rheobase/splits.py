@@ -50,6 +50,32 @@ def parts(splits: Mapping[str, Any], fold: int, side: str) -> list[Part]:
     return [Part(**part) for part in splits["folds"][fold][side]]
 
 
+def refuse_leak(splits: Mapping[str, Any], fold: int, groups: Mapping[str, str]) -> None:
+    """Raise ``ValueError`` where a fold learns from what it is tested on.
+
+    ``groups`` maps recordings to what is left out together (empty for a split within recordings):
+    no group may stand on both sides, and no sample of a recording.
+    """
+    train, test = (parts(splits, fold, side) for side in ("train", "test"))
+    both = {groups.get(p.recording) for p in train} & {groups.get(p.recording) for p in test}
+    for shared in sorted(name for name in both if name is not None):
+        raise ValueError(
+            f"fold {fold} has {splits['by']} {shared!r} in its training and in its test part, so "
+            "scores would be too good; delete splits.json so that folds are made again"
+        )
+    ordered = sorted([(*_span(p), 0) for p in train] + [(*_span(p), 1) for p in test])
+    for (name, _, stop, side), (other, start, _, next_side) in itertools.pairwise(ordered):
+        if name == other and side != next_side and start < stop:
+            raise ValueError(
+                f"fold {fold} is tested on samples of {name} that it learns from, so scores would "
+                "be too good; delete splits.json so that folds are made again"
+            )
+
+
+def _span(part: Part) -> tuple[str, int, float]:
+    return part.recording, part.start or 0, float("inf") if part.stop is None else part.stop
+
+
 def by_group(
     groups: Mapping[str, str], n_folds: int, strata: Mapping[str, str] | None = None
 ) -> list[Fold]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rheobase import layout, splits
 from rheobase.config import Dataset
-from rheobase.config.parse import group_of
+from rheobase.config.parse import IN_TIME, group_of
 from rheobase.recording import Recording
 from rheobase.splits import Fold
 from rheobase.stages.prepare import load_spec
@@ -216,7 +216,13 @@ def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
 def load_parts(
     dataset: Dataset, content: Mapping[str, Any], fold: int, side: str
 ) -> list[Recording]:
-    """Return the ``train`` or ``test`` recordings of a fold, cut and with the shared units only."""
+    """Return the ``train`` or ``test`` recordings of a fold, cut and with the shared units only.
+
+    Raises ``ValueError`` where the fold would be tested on what it learns from.
+    """
+    by = content["by"]
+    groups = {} if by in IN_TIME else {e.name: group_of(e, by) for e in dataset.recordings}
+    splits.refuse_leak(content, fold, groups)
     units = content["units"]
     loaded: dict[str, Recording] = {}
     made = []

@@ -43,6 +43,19 @@ def test_label_is_decoded_three_ways_beside_its_rivals(rng):
     assert found["decode_auroc"].chance == 0.5
 
 
+@pytest.mark.gpu
+def test_a_gpu_learns_what_a_processor_learns(rng):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU; torch finds none")
+    made = [recording(rng, i) for i in range(6)]
+    params = {"width": 8, "heads": 2, "steps": 4, "check_every": 1, "label": False}
+    model = base.build("brainmae", params=params)
+    there, here = (model.fit(made, seed=0, device=d).history["loss"] for d in ("cuda", "cpu"))
+    assert there == pytest.approx(here, abs=0.02)  # a GPU multiplies in bfloat16
+
+
 def test_embeddings_can_start_from_the_covariance_and_the_report_says_so(rng):
     mixing = rng.normal(size=(6, 6))
     made = [

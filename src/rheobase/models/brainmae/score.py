@@ -8,19 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from rheobase import metrics
-from rheobase.models import identify
 from rheobase.models.base import Fitted, Score
-from rheobase.models.brainmae import labels, reconstruct, represent
+from rheobase.models.brainmae import labels, people, reconstruct
 from rheobase.models.brainmae.learn import network_of, segments_of
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.pretrain import RATIOS
-from rheobase.models.brainmae.segments import Deck, Run, runs
+from rheobase.models.brainmae.segments import Run, runs
 from rheobase.models.decoding import null
 from rheobase.models.decoding.examples import Examples, NotDecodableError
-from rheobase.models.inputs import check, own_standard
+from rheobase.models.inputs import check
 
 if TYPE_CHECKING:
     from rheobase.models.brainmae import BrainMAE
@@ -46,7 +44,7 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     order = sorted(RATIOS, key=lambda ratio: (ratio != HEADLINE_RATIO, ratio))
     fills = fillers(model, fitted, network, 1 / test[0].rate)
     made += [reconstruction(fills, stretches, samples, ratio) for ratio in order]
-    told = people(model, fitted, network, test, samples)
+    told = people.score(model, fitted, network, test)
     made += [told] if told else []
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out]))
@@ -182,61 +180,3 @@ def _values(
     made += [Score(_name(mode, "mae"), error[mode], beside, higher_is_better=False)
              for mode in MODES]  # fmt: skip
     return made
-
-
-def people(
-    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording],
-    samples: int,
-) -> Score | None:  # fmt: skip
-    """Return how often a person's segment vectors are nearest to that person's other session.
-
-    Mean and deviation of the segment vectors over each side, the mean over people subtracted
-    within each side, for connectivity alike. None with fewer than two people.
-    """
-    pairs, between = identify.pairs(test)
-    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
-    if len(pairs) < 2 or any(_too_short(part, samples) for side in sides for part in side):
-        return None
-    segments = segments_of(model, samples, 1 / test[0].rate)
-    ours = [np.stack([profile(network, part, samples, segments) for part in side])
-            for side in sides]  # fmt: skip
-    theirs = [np.stack([_edges(part) for part in side]) for side in sides]
-    rng = null.stream(int(fitted.arrays["seed"]), 1, test)
-    found = identify.people(*(_centred(x) for x in ours), rng=rng,
-                            draws=model.label_training.permutations)  # fmt: skip
-    beside = float(np.mean(metrics.identification(*(_centred(x) for x in theirs))))
-    note = (f"{found.people} people, between {between}: {found.there:.2f} forward, "
-            f"{found.back:.2f} back")  # fmt: skip
-    return Score(
-        "identification_accuracy", found.accuracy, {"connectivity": beside},
-        chance=1 / found.people, p_value=found.p_value, note=note, null=found.null,
-    )  # fmt: skip
-
-
-def _too_short(part: Sequence[Recording], samples: int) -> bool:
-    return all(len(recording.valid) < 4 * samples for recording in part)
-
-
-def _centred(profiles: np.ndarray) -> np.ndarray:
-    """Return profiles (person, feature), each feature by its mean and deviation over people."""
-    centred = profiles - profiles.mean(axis=0)
-    return centred / np.maximum(centred.std(axis=0), 1e-12)
-
-
-def _edges(part: Sequence[Recording]) -> np.ndarray:
-    return metrics.edges(metrics.correlation(own_standard(part)))
-
-
-@torch.no_grad()
-def profile(
-    network: BrainMAENetwork, part: Sequence[Recording], samples: int, segments: int
-) -> np.ndarray:
-    """Return mean and deviation over all segments of a side of a person, (2 width,)."""
-    stretches, _ = runs(part, samples)
-    deck = Deck(stretches, samples=samples, period_s=1 / part[0].rate, device="cpu")
-    vectors = []
-    for one in represent.all_windows(deck, segments):
-        batch = deck.deal([one], segments)
-        vectors.append(network.embed(batch.signal, batch.lost[:, :, None, None])[0])
-    joined = torch.cat(vectors).double().numpy()
-    return np.concatenate([joined.mean(axis=0), joined.std(axis=0)])

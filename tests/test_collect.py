@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from rheobase import layout
 from rheobase.config import parse
 from rheobase.recording import Recording
 from rheobase.stages.collect import collect
-from rheobase.storage import write_json
+from rheobase.storage import write_dataset, write_json
 
 MODELS = {"models": {"baseline": {"seeds": [0], "family": "linear"}}, "device": "cpu"}
 
@@ -115,3 +117,15 @@ def test_unreadable_json_is_an_error_of_the_report(dataset):
     content = collect(dataset, MODELS, "")
     assert list(content.qc) == ["sub-2"]
     assert "not valid JSON" in content.errors[0]["message"]
+
+
+def test_pictures_are_read_and_a_damaged_one_is_an_error(dataset):
+    for name in ("sub-1", "sub-2"):
+        made = xr.Dataset({"place": (("region", "axis"), np.zeros((3, 3)))}, {}, {"regions": 3})
+        write_dataset(made, layout.pictures_path("rest", name))
+    layout.pictures_path("rest", "sub-2").write_bytes(b"no NetCDF")
+    content = collect(dataset, MODELS, "")
+    assert list(content.pictures) == ["sub-1"]
+    assert content.pictures["sub-1"].attrs["regions"] == 3
+    assert "place" not in content.pictures["sub-1"]
+    assert "sub-2.nc" in content.errors[0]["message"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from nilearn.interfaces.fmriprep.load_confounds_scrub import optimize_scrub
 
 from bold_tree import atlas, plant
@@ -177,13 +178,17 @@ def test_slices_of_the_image_are_kept_for_the_report(tmp_path):
     assert np.isnan(raw.extras["map_mean"][:, 0]).all()
     assert np.nanmean(raw.extras["map_mean"]) == pytest.approx(1000, rel=0.01)
     assert set(np.unique(raw.extras["map_regions"])) <= set(range(25))
-    kept = made(raw).qc["preview"]["maps"]
-    assert set(kept) == {"mean", "tsnr", "edges"}
-    assert np.max(kept["mean"]["values"]) == 255
-    figure = mosaic("sub-01", {"maps": kept})
+    assert raw.extras["map_sd"].shape == (8, 24, 20)
+    kept = made(raw).pictures
+    assert kept is not None
+    assert kept["map_mean"].values.max() == 255
+    low, high = kept["map_sd_range"].values
+    assert 10 < low < high < 40
+    figure = mosaic("sub-01", kept)
     assert figure is not None
-    assert figure.body.count("<image") == 2
-    assert mosaic("sub-01", {}) is None
+    assert figure.body.count("<image") == 3
+    assert "SD, " in figure.body
+    assert mosaic("sub-01", xr.Dataset()) is None
 
 
 def test_slabs_of_voxels_give_the_same_quality(tmp_path, monkeypatch):
@@ -192,6 +197,7 @@ def test_slabs_of_voxels_give_the_same_quality(tmp_path, monkeypatch):
     whole = read(run.image, reader={"format": "nifti"}, files={}, preprocess=options).extras
     monkeypatch.setattr("rheobase.io.volumes.CHUNK_VALUES", 24 * 20 * 60)
     parts = read(run.image, reader={"format": "nifti"}, files={}, preprocess=options).extras
+    assert whole.pop("carpet_tissue").tolist() == parts["carpet_tissue"].tolist()
     for key, values in whole.items():
         np.testing.assert_allclose(parts[key], values, rtol=1e-6)
 

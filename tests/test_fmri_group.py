@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+import xarray as xr
 
 from rheobase.preprocess import fmri_connectivity
-from rheobase.preprocess.fmri_group import motion_relation
-from rheobase.report.fmri_figures import confounds, connectivity, histogram, stack
+from rheobase.preprocess.fmri_group import MotionGathering, MotionRelation
+from rheobase.report.fmri_figures import confounds, connectivity, histogram
 from rheobase.report.fmri_group import group_figures, group_words
 from rheobase.report.inputs import ReportInput
 from rheobase.report.methods import write_methods
@@ -18,12 +18,14 @@ REGIONS = 16
 
 
 def recordings(rng, count, *, spoilt=True):
-    """Return the quality control of runs in which motion links near regions before cleaning."""
+    """Return the quality control of runs in which motion links near regions before cleaning, and
+    their pictures.
+    """
     places = np.column_stack([np.arange(REGIONS) * 5.0, np.zeros(REGIONS), np.zeros(REGIONS)])
     names = [f"r{i:02d}" for i in range(REGIONS)]
     networks = np.array(["a", "b"]).repeat(REGIONS // 2)
     kernel = np.exp(-np.abs(np.subtract.outer(places[:, 0], places[:, 0])) / 20)
-    keep, qc = np.ones(REGIONS, bool), {}
+    keep, qc, pictures = np.ones(REGIONS, bool), {}, {}
     for number in range(count):
         moved = 0.05 + 0.02 * number
         after = rng.normal(size=(400, REGIONS))
@@ -31,19 +33,27 @@ def recordings(rng, count, *, spoilt=True):
         pair = {"before": before, "after": after}
         qc[f"sub-{number:02d}"] = {
             "metrics": {"fd_mean_mm": moved},
-            "units": [],
+            "units": [{"name": name} for name in names],
             "flags": [],
-            "edges": fmri_connectivity.edges(pair, names, keep, places),
-            "preview": fmri_connectivity.pictures(pair, names, networks),
+            "preview": fmri_connectivity.distributions(pair, networks),
         }
-    return qc
+        pictures[f"sub-{number:02d}"] = xr.Dataset(fmri_connectivity.pairs(pair, keep, places))
+    return qc, pictures
+
+
+def gathered(qc, pictures) -> MotionRelation | None:
+    gathering = MotionGathering(qc)
+    for name, one in pictures.items():
+        gathering.add(name, one)
+    return gathering.relation()
 
 
 def test_motion_that_shapes_connectivity_is_seen_before_and_not_after(rng):
-    relation = motion_relation(recordings(rng, 24))
+    relation = gathered(*recordings(rng, 24))
     assert relation is not None
     told = {name: value or 0.0 for name, value in relation.metrics.items()}
     assert relation.recordings == 24
+    assert told["qcfc_pairs"] == relation.of == REGIONS * (REGIONS - 1) // 2
     assert told["qcfc_median_abs_before"] > 0.4
     assert told["qcfc_median_abs_after"] < 0.25
     assert told["qcfc_significant_percent_after"] < 15
@@ -51,53 +61,79 @@ def test_motion_that_shapes_connectivity_is_seen_before_and_not_after(rng):
     assert abs(told["qcfc_distance_r_after"]) < 0.3
 
 
+def test_one_recording_at_a_time_gives_the_correlation_over_recordings(rng):
+    qc, pictures = recordings(rng, 24)
+    relation = gathered(qc, pictures)
+    assert relation is not None
+    z = np.arctanh([one["pairs_before"].values / 1000 for one in pictures.values()])
+    moved = [one["metrics"]["fd_mean_mm"] for one in qc.values()]
+    expected = [np.corrcoef(z[:, pair], moved)[0, 1] for pair in range(z.shape[1])]
+    np.testing.assert_allclose(relation.before, expected, atol=1e-9)
+
+
+def test_a_pair_that_one_recording_lacks_is_not_told(rng):
+    qc, pictures = recordings(rng, 20)
+    pictures["sub-03"]["pairs_after"][5] = fmri_connectivity.UNKNOWN
+    relation = gathered(qc, pictures)
+    assert relation is not None
+    assert np.flatnonzero(np.isnan(relation.after)).tolist() == [5]
+
+
+def test_recordings_of_another_atlas_do_not_count(rng):
+    qc, pictures = recordings(rng, 21)
+    qc["sub-00"]["units"] = [{"name": "a"}]
+    relation = gathered(qc, pictures)
+    assert relation is not None
+    assert relation.recordings == 20
+
+
 def test_fewer_than_twenty_runs_say_nothing(rng):
-    qc = recordings(rng, 19)
-    assert motion_relation(qc) is None
-    assert group_words(qc) == (
+    qc, pictures = recordings(rng, 19)
+    assert gathered(qc, pictures) is None
+    assert group_words(qc, None) == (
         "Whether motion shapes connectivity over recordings (QC-FC) is told from 20 recordings "
         "with motion on; there are 19.",
     )
 
 
 def test_nothing_is_said_without_motion(rng):
-    qc = recordings(rng, 3)
+    qc, pictures = recordings(rng, 3)
     for one in qc.values():
         one["metrics"] = {}
-    assert group_words(qc) == ()
+    assert gathered(qc, pictures) is None
+    assert group_words(qc, None) == ()
 
 
-def test_edges_are_the_correlations_of_the_same_pairs(rng):
+def test_pairs_are_the_correlations_of_all_regions(rng):
     signal = rng.normal(size=(200, 5))
-    names = list("abcdef")
     keep = np.array([True, True, False, True, True, True])
     places = rng.normal(size=(5, 3))
-    made = fmri_connectivity.edges({"after": signal}, names, keep, places)
-    assert made["regions"] == 6
-    assert len(made["after"]) == 15
+    made = fmri_connectivity.pairs({"after": signal}, keep, places)
     full = np.full((6, 6), np.nan)
     full[np.ix_(keep, keep)] = np.corrcoef(signal, rowvar=False)
     expected = full[np.triu_indices(6, 1)]
-    found = np.array(made["after"], float) / 1000
+    stored = made["pairs_after"][1]
+    found = np.where(stored == fmri_connectivity.UNKNOWN, np.nan, stored / 1000)
     np.testing.assert_allclose(found, expected, atol=6e-4)
-    assert made["distance_mm"][0] == pytest.approx(np.linalg.norm(places[0] - places[1]), abs=0.06)
+    assert made["place"][1][keep].tolist() == places.astype(np.float32).tolist()
+    assert np.isnan(made["place"][1][2]).all()
+    first, second = fmri_connectivity.pair_of(6)
+    assert [*zip(first, second, strict=True)] == [*zip(*np.triu_indices(6, 1), strict=True)]
 
 
-def test_many_regions_give_two_thousand_pairs_that_do_not_depend_on_the_signal(rng):
-    names = [str(i) for i in range(300)]
-    first, second = (
-        fmri_connectivity.edges(
-            {"after": rng.normal(size=(50, 300))}, names, np.ones(300, bool), None
-        )
-        for _ in range(2)
-    )
-    assert len(first["after"]) == len(second["after"]) == 2000
+def test_too_many_pairs_are_an_even_sample_and_the_words_say_so(rng, monkeypatch):
+    monkeypatch.setattr(fmri_connectivity, "MOST_PAIRS", 50)
+    qc, pictures = recordings(rng, 20)
+    relation = gathered(qc, pictures)
+    assert relation is not None
+    assert len(relation.after) == 50
+    assert "over 50 of 120 pairs, evenly taken" in group_words(qc, relation)[0]
 
 
 def test_networks_are_averaged_without_self_pairs(rng):
     signal = rng.normal(size=(500, 4)) + rng.normal(size=(500, 1))
     networks = np.array(["x", "x", "y", "y"])
-    made = fmri_connectivity.pictures({"after": signal}, list("abcd"), networks)["fc_networks"]
+    made = fmri_connectivity.distributions({"after": signal}, networks)["fc_networks"]
     r = np.corrcoef(signal, rowvar=False)
     assert made["networks"] == ["x", "y"]
     assert made["after"][0][0] == round(100 * r[0, 1])
@@ -105,42 +141,27 @@ def test_networks_are_averaged_without_self_pairs(rng):
 
 
 def test_the_group_is_drawn_with_words_and_numbers(rng):
-    qc = recordings(rng, 22)
-    titles = [figure.title for figure in group_figures(qc)]
+    qc, pictures = recordings(rng, 22)
+    relation = gathered(qc, pictures)
+    titles = [figure.title for figure in group_figures(qc, relation)]
     assert titles == [
         "Distribution of connectivity",
         "Connectivity by network",
         "Motion and connectivity",
         "Motion by distance",
     ]
-    assert all(figure.csv for figure in group_figures(qc))
-    (words,) = group_words(qc)
+    assert all(figure.csv for figure in group_figures(qc, relation))
+    (words,) = group_words(qc, relation)
     assert words.startswith("Over 22 recordings")
-    content = ReportInput("rest", "fmri", qc=qc)
+    assert "over all 120 pairs" in words
+    content = ReportInput("rest", "fmri", qc=qc, motion=relation)
     assert "All recordings together" in render(content)
     assert group_quality(content).startswith("measure\tvalue\nqcfc_recordings\t22\n")
     assert group_quality(ReportInput("rest", "emg", qc=qc)) == ""
 
 
-def test_censored_frames_are_shaded_over_all_panels(rng):
-    carpet = rng.integers(-30, 30, (5, 50)).tolist()
-    preview = {
-        "series": {"framewise_displacement_mm": [0.1] * 50, "global_signal": [1.0, 2.0] * 25},
-        "carpet": {"before": carpet, "after": carpet, "of": 5},
-        "censored": [[10, 14], [60, 62]],
-        "duration": 100.0,
-    }
-    figure = stack("sub-01", preview, {"framewise_displacement_mm": 0.5}, "s")
-    assert figure is not None
-    assert figure.body.count('class="shade"') == 2
-    assert figure.body.count("<image") == 2
-    assert "2 stretches of frames are not used (shaded)" in figure.caption
-    assert "framewise displacement (mm)" in figure.body
-
-
 def test_what_is_not_there_is_not_drawn():
-    assert stack("a", {}, {}, "s") is None
-    assert connectivity("a", {}) is None
+    assert connectivity("a", xr.Dataset()) is None
     assert histogram("a", {}) is None
     assert confounds("a", {}) is None
 

@@ -76,15 +76,12 @@ def test_a_flag_is_a_warning_or_bad():
         flag("fine", "all is well")
 
 
-def test_a_carpet_is_small_and_ordered_by_network(rng):
+def test_a_carpet_is_small(rng):
     signal = rng.normal(size=(5000, 90))
-    groups = np.array(["b", "a"] * 45)
-    names = [f"{g}{i}" for i, g in enumerate(groups)]
-    made = preview.carpet(signal, signal, names, rate=2.0, groups=groups)
+    made = preview.carpet(signal, signal, [str(i) for i in range(90)], rate=2.0)
     shown = np.array(made["after"])
     assert shown.shape == (60, 200)
     assert np.abs(shown).max() <= 30
-    assert [n[0] for n in made["names"]] == sorted(n[0] for n in made["names"])
     assert len(made["time"]) == 200
 
 

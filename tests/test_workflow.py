@@ -25,6 +25,7 @@ def test_stable_names_are_on_disk(finished):
         "rest/splits.json",
         "rest/recordings/sub-0.nc",
         "rest/qc/sub-0.json",
+        "rest/qc/sub-0.nc",
         "rest/models/baseline/metrics.json",
         f"{fit}/arrays.nc",
         f"{fit}/weights.safetensors",
@@ -105,6 +106,7 @@ def test_verify_finds_nothing_wrong_with_a_good_run(finished, capsys, monkeypatc
         "models/baseline/fold-0_seed-0/arrays.nc",
         "splits.json",
         "qc/sub-2.json",
+        "qc/sub-2.nc",
     ],
 )
 def test_verify_finds_one_flipped_byte(copied, name, capsys, monkeypatch):

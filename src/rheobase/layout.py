@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RESULTS = Path("results")
+PICTURED = {"fmri"}
 FIT_FILES = ("arrays.nc", "weights.safetensors", "run.json", "metrics.json", "figures")
 
 
@@ -23,6 +24,17 @@ def recording_path(dataset: str, recording: str) -> Path:
 
 def qc_path(dataset: str, recording: str) -> Path:
     return dataset_dir(dataset) / "qc" / f"{recording}.json"
+
+
+def pictures_path(dataset: str, recording: str) -> Path:
+    """What the report draws of a recording besides, where its modality keeps that apart."""
+    return dataset_dir(dataset) / "qc" / f"{recording}.nc"
+
+
+def quality_paths(dataset: str, modality: str, recording: str) -> list[Path]:
+    """Every file with the quality of a recording."""
+    pictures = [pictures_path(dataset, recording)] if modality in PICTURED else []
+    return [qc_path(dataset, recording), *pictures]
 
 
 def splits_path(dataset: str) -> Path:

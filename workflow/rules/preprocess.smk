@@ -13,7 +13,11 @@ def preprocess_rule(dataset, files, number, entries):
             recordings=[
                 str(layout.recording_path(dataset.name, name)) for name in names
             ],
-            quality=[str(layout.qc_path(dataset.name, name)) for name in names],
+            quality=[
+                str(path)
+                for name in names
+                for path in layout.quality_paths(dataset.name, dataset.modality, name)
+            ],
         log:
             str(layout.log_path(dataset.name, f"preprocess-{number}")),
         benchmark:

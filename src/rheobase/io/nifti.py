@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rheobase.io import confounds, maps, voxel_quality
+from rheobase.io import confounds, maps, tissues, voxel_quality
 from rheobase.io.atlases import find_regions
 from rheobase.io.raw import Raw
 from rheobase.io.regions import Regions
 from rheobase.io.sides import read_blocks
-from rheobase.io.spaces import space_notes
+from rheobase.io.spaces import in_mni, space_notes
 from rheobase.io.volumes import Volumes, open_volumes, read_mask
 
 
@@ -73,6 +73,8 @@ def read_run(
             f"{volumes.path}: no voxel inside the mask varies over time; is the image empty?"
         )
     measured = _quality(volumes, inside, usable, found, runs)
+    if volumes.placed and in_mni(volumes.path, atlas):
+        measured |= _carpet(volumes, volumes.varying if mask is None else inside)
     made, done = {**raw.extras, **measured, **extras}, [*raw.steps, *steps]
     if preprocess.get("denoise") == "highvar":
         noise = confounds.high_variance(volumes, inside)
@@ -152,7 +154,8 @@ def _quality(
     """Return ``extras``: courses over time, tSNR of the voxels (median) and of each region."""
     told = voxel_quality.measure(volumes, inside, runs)
     made = {"dvars": told.dvars, "std_dvars": told.std_dvars, "global_signal": told.global_signal}
-    shown = {"mean": told.mean} | ({} if told.tsnr is None else {"tsnr": told.tsnr})
+    shown = {"mean": told.mean, "sd": told.sd}
+    shown |= {} if told.tsnr is None else {"tsnr": told.tsnr}
     made |= maps.mosaic(inside, usable, found, **shown)
     if found is not None and found.coverage is not None:
         made["coverage"] = found.coverage
@@ -168,3 +171,18 @@ def _quality(
     values[np.diff(found.weights.indptr) == 0] = np.nan
     made["tsnr"] = values
     return made
+
+
+def _carpet(volumes: Volumes, candidates: np.ndarray) -> dict[str, np.ndarray]:
+    """Return ``extras``: the courses of a few voxels of each tissue, as stored."""
+    found = tissues.sample(candidates, volumes.affine)
+    if found is None:
+        return {}
+    chosen, kinds = found
+    mask = np.zeros(volumes.shape, bool)
+    mask[tuple(chosen.T)] = True
+    stored = np.concatenate([part for _, part in volumes.voxels(mask)])
+    order = np.lexsort(chosen.T[::-1])  # voxels come in the order of np.argwhere
+    courses = np.empty_like(stored)
+    courses[order] = stored
+    return {"carpet": courses.T, "carpet_tissue": kinds}

@@ -29,7 +29,8 @@ class Raw:
     ``std_dvars``, ``global_signal``, ``non_steady`` (bool), all (time,); ``confounds`` (time, k)
     with ``confound_names`` (k,); ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
     ``cell_probability`` and ``coverage``, all (unit,); ``voxel_tsnr_median`` ();
-    ``map_mean``, ``map_tsnr`` and ``map_regions``, slices of an image (slice, row, column)."""
+    ``map_mean``, ``map_sd``, ``map_tsnr`` and ``map_regions``, slices of an image (slice, row,
+    column); ``carpet`` (time, voxel) and ``carpet_tissue`` (voxel,), some voxels of each tissue."""
     steps: tuple[dict[str, Any], ...] = ()
     """What reading did to the numbers, each ``{"step": ..., parameters...}``."""
     notes: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ from rheobase.io.derivatives import space_of
 
 OFFLINE = "MNI152"
 """Space of the atlases that need no file: published for MNI space at large."""
+VOXELS = "voxels"
+"""No atlas: every voxel is its own region."""
 NATIVE = {"T1w", "T2w", "func", "boldref", "orig", "scanner", "individual", "native"}
 
 
@@ -37,12 +39,18 @@ def space_notes(path: Path, atlas: Any) -> tuple[str, ...]:
     )
 
 
+def in_mni(path: Path, atlas: Any) -> bool:
+    """Return whether an image lies in MNI152 space, by its name or else by its atlas."""
+    space = space_of(path) or _atlas_space(atlas)[0]
+    return space is not None and space.startswith(OFFLINE)
+
+
 def _mni(space: str) -> bool:
     return space.startswith("MNI")
 
 
 def _atlas_space(atlas: Any) -> tuple[str | None, str]:
     if not isinstance(atlas, Mapping):
-        return OFFLINE, str(atlas)
+        return None if atlas == VOXELS else OFFLINE, str(atlas)
     file = Path(str(atlas.get("image") or atlas.get("coordinates")))
     return atlas.get("space") or space_of(file), file.name

@@ -25,15 +25,16 @@ class VoxelQuality:
     global_signal: np.ndarray
     """Mean over voxels."""
     mean: np.ndarray
+    sd: np.ndarray
+    """Standard deviation without a second-order trend of each run."""
     tsnr: np.ndarray | None
-    """Mean over standard deviation without a second-order trend; None where the mean was taken out
-    before."""
+    """Mean over ``sd``; None where the mean was taken out before."""
 
 
 def measure(volumes: Volumes, mask: np.ndarray, runs: np.ndarray) -> VoxelQuality:
     """Return the quality of a mask's voxels, (x, y, z) bool; ``runs`` numbers stretches in time."""
     count = int(mask.sum())
-    mean, middle, spread, tsnr = (np.empty(count) for _ in range(4))
+    mean, middle, spread, sd = (np.empty(count) for _ in range(4))
     ac1, change, total = np.empty(count), np.zeros(volumes.count), np.zeros(volumes.count)
     parts = _parts(runs)
     trend = _trend(runs, parts)
@@ -48,10 +49,11 @@ def measure(volumes: Volumes, mask: np.ndarray, runs: np.ndarray) -> VoxelQualit
         spread[at] = (high - low) / NORMAL_IQR
         ac1[at] = _autocorrelation(part, parts)
         rest = part - (part @ trend) @ trend.T
-        tsnr[at] = mean[at] / np.maximum(rest.std(axis=1), np.finfo(float).tiny)
+        sd[at] = rest.std(axis=1)
     change = np.sqrt(change / count)
     for run in parts:
         change[run.start] = np.nan
+    tsnr = mean / np.maximum(sd, np.finfo(float).tiny)
     expected = float((spread * np.sqrt(2 * (1 - ac1))).mean())
     centred = float(np.median(np.abs(tsnr))) < 1
     scale = 1.0 if centred else GRAND_MEDIAN / max(float(np.median(middle)), 1e-9)
@@ -60,6 +62,7 @@ def measure(volumes: Volumes, mask: np.ndarray, runs: np.ndarray) -> VoxelQualit
         change / expected if expected > 0 else np.full(len(change), np.nan),
         total / count,
         mean,
+        sd,
         None if centred else tsnr,
     )
 

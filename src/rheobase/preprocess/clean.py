@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rheobase.io.raw import Raw
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PREPROCESS = {
     "fmri": "rheobase.preprocess.fmri:clean",
@@ -83,6 +86,8 @@ class Cleaned:
     steps: list[dict[str, Any]]
     qc: dict[str, Any]
     """``metrics``, ``units`` (a row for every original unit), ``flags`` and ``preview``."""
+    pictures: xr.Dataset | None = None
+    """What the report draws besides, where that is too large for ``qc`` (fMRI)."""
     rate: float | None = None
     """Samples per second where cleaning changed it."""
 

@@ -21,7 +21,8 @@ from rheobase.preprocess.fmri_checks import (
     uncovered,
 )
 from rheobase.preprocess.fmri_denoise import Regressors, denoise, regressors
-from rheobase.preprocess.fmri_quality import Measured, report
+from rheobase.preprocess.fmri_pictures import arrays
+from rheobase.preprocess.fmri_quality import Measured, Voxels, report
 from rheobase.preprocess.fmri_resample import resample
 
 
@@ -48,7 +49,8 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     chosen = regressors(raw, motion, runs, cut, order)
     smooth = bridged(signal, censored.valid, runs, order.name)
     noise = bridged(chosen.values, censored.valid, runs, order.name)
-    done = denoise(smooth, Regressors(noise, chosen.names), censored.valid, runs, order)
+    noise = Regressors(noise, chosen.names)
+    done = denoise(smooth, noise, censored.valid, runs, order)
     final = resample(done.signal, censored.valid, times, runs, order)
 
     steps: list[dict[str, Any]] = [{"step": "drop dummy volumes", "volumes": cut}] if cut else []
@@ -67,12 +69,13 @@ def clean(raw: Raw, order: Order) -> Cleaned:
         rate=order.rate,
         time_unit=order.time_unit,
         freedom=done.freedom,
-        regressors=Regressors(noise, chosen.names),
+        regressors=noise,
         courses=_courses(raw, cut),
         voxel_tsnr=raw.extras.get("voxel_tsnr_median"),
         region_tsnr=None if "tsnr" not in raw.extras else raw.extras["tsnr"][keep],
         labels=labels,
         maps={key: raw.extras[key] for key in raw.extras if key.startswith("map_")},
+        voxels=_voxels(raw, cut, noise, censored.valid, runs, order),
     )
     return Cleaned(
         signal=made,
@@ -90,6 +93,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
             notes=raw.notes,
         ),
         rate=final.rate,
+        pictures=arrays(measured, raw.names, keep),
     )
 
 
@@ -97,3 +101,15 @@ def _courses(raw: Raw, cut: int) -> dict[str, np.ndarray]:
     """Return what was measured over the voxels of an image, (time,) each."""
     wanted = ("dvars", "std_dvars", "global_signal")
     return {key: np.asarray(raw.extras[key], float)[cut:] for key in wanted if key in raw.extras}
+
+
+def _voxels(
+    raw: Raw, cut: int, noise: Regressors, valid: np.ndarray, runs: np.ndarray, order: Order
+) -> Voxels | None:
+    """Return the sampled voxels of an image, cleaned as the regions are."""
+    if "carpet" not in raw.extras:
+        return None
+    before = np.asarray(raw.extras["carpet"][cut:], np.float64)
+    smooth = bridged(before, valid, runs, order.name)
+    after = denoise(smooth, noise, valid, runs, order).signal
+    return Voxels(before, after, raw.extras["carpet_tissue"])

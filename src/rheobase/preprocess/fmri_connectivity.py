@@ -1,4 +1,4 @@
-"""Connectivity before and after cleaning, in numbers, as pictures, and edge by edge for the group.
+"""Connectivity before and after cleaning, in numbers, as pictures, and pair by pair for the group.
 
 Signals are (time, region); connectivity is Pearson's correlation over valid frames.
 """
@@ -14,7 +14,11 @@ from rheobase.preprocess import filters
 
 MANY_REGIONS = 1500
 """Numbers use at most so many regions, evenly taken (voxel recordings)."""
-MATRIX_REGIONS, MOST_NETWORKS, BINS, EDGES = 64, 24, 40, 2000
+MATRIX_REGIONS, MOST_NETWORKS, BINS, MOST_PAIRS = 64, 24, 40, 500_000
+UNKNOWN = np.iinfo(np.int16).min
+
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
+"""Dimensions and values by name, as ``xarray.Dataset`` takes them."""
 
 
 def global_correlation(signal: np.ndarray) -> float:
@@ -40,25 +44,17 @@ def numbers(pair: Mapping[str, np.ndarray]) -> dict[str, float]:
     return metrics
 
 
-def pictures(
-    pair: Mapping[str, np.ndarray], names: Sequence[str], networks: np.ndarray | None
-) -> dict[str, Any]:
-    """Return ``fc`` (histograms), ``fc_matrix`` and, where networks are known, ``fc_networks``.
+def distributions(pair: Mapping[str, np.ndarray], networks: np.ndarray | None) -> dict[str, Any]:
+    """Return ``fc`` (histograms) and, where networks are known, ``fc_networks``.
 
-    Matrices are in hundredths, regions ordered by network and thinned to 64; histograms are shares
-    in thousandths of 40 bins from -1 to 1.
+    Histograms are shares in thousandths of 40 bins from -1 to 1; means over networks are in
+    hundredths.
     """
-    count = len(names)
+    count = next(iter(pair.values())).shape[1]
     if count < 2:
         return {}
-    order = np.arange(count) if networks is None else np.argsort(networks, kind="stable")
-    chosen = order[_some(count, MATRIX_REGIONS)]
-    matrix: dict[str, Any] = {"names": [names[i] for i in chosen], "of": count}
-    if networks is not None:
-        matrix["networks"] = np.asarray(networks)[chosen].astype(str).tolist()
-    made: dict[str, Any] = {"fc": {"low": -1, "high": 1}, "fc_matrix": matrix}
+    made: dict[str, Any] = {"fc": {"low": -1, "high": 1}}
     for when, signal in pair.items():
-        matrix[when] = _hundredths(np.corrcoef(signal[:, chosen], rowvar=False))
         values = _pairs(signal[:, _some(count, MANY_REGIONS)])
         shares, _ = np.histogram(values, BINS, (-1, 1))
         made["fc"][when] = np.rint(1000 * shares / len(values)).astype(int).tolist()
@@ -67,44 +63,70 @@ def pictures(
     return made
 
 
-def edges(
-    pair: Mapping[str, np.ndarray],
-    names: Sequence[str],
-    keep: np.ndarray,
-    places: np.ndarray | None,
-) -> dict[str, Any]:
-    """Return connectivity of up to 2000 pairs of all regions, in thousandths, for the group.
+def matrix(
+    pair: Mapping[str, np.ndarray], names: Sequence[str], networks: np.ndarray | None
+) -> Variables:
+    """Return ``fc_before`` and ``fc_after`` in hundredths, with ``fc_name`` and ``fc_network``.
 
-    The same ``names`` give the same pairs in every recording. ``keep`` (region,) bool says which
-    regions the signals hold; pairs with another are None. ``places`` (region, 3) in mm give the
-    distance.
+    Regions are ordered by network and thinned to 64.
     """
     count = len(names)
     if count < 2:
         return {}
-    chosen = _some(count * (count - 1) // 2, EDGES)
-    first, second = _pair_of(chosen, count)
-    at = np.cumsum(keep) - 1
-    known = keep[first] & keep[second]
-    made: dict[str, Any] = {"regions": count}
+    order = np.arange(count) if networks is None else np.argsort(networks, kind="stable")
+    chosen = order[_some(count, MATRIX_REGIONS)]
+    made: Variables = {"fc_name": (("fc_row",), np.asarray(names, str)[chosen])}
+    if networks is not None:
+        made["fc_network"] = ("fc_row",), np.asarray(networks, str)[chosen]
     for when, signal in pair.items():
-        scores = filters.zscore(signal, np.ones(len(signal), bool)).astype(np.float64)
-        values = np.full(len(first), np.nan)
-        left, right = scores[:, at[first[known]]], scores[:, at[second[known]]]
-        values[known] = (left * right).sum(axis=0) / (len(signal) - 1)
-        made[when] = [None if not np.isfinite(v) else round(1000 * v) for v in values.tolist()]
-    if places is not None:
-        apart = np.full(len(first), np.nan)
-        apart[known] = np.linalg.norm(places[at[first[known]]] - places[at[second[known]]], axis=1)
-        made["distance_mm"] = [None if not np.isfinite(d) else round(d, 1) for d in apart.tolist()]
+        values = np.corrcoef(signal[:, chosen], rowvar=False)
+        made[f"fc_{when}"] = ("fc_row", "fc_column"), np.rint(100 * values).astype(np.int8)
     return made
 
 
-def _pair_of(numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of entries of the upper triangle, numbered row by row."""
+def pairs(pair: Mapping[str, np.ndarray], keep: np.ndarray, places: np.ndarray | None) -> Variables:
+    """Return the connectivity of all pairs of regions, ``pairs_before`` and ``pairs_after``.
+
+    They are in thousandths, ``UNKNOWN`` where a region is missing, in the order of ``pair_of``;
+    above 500,000 pairs an even sample, the same in every recording. ``keep`` (region,) bool says
+    which regions the signals hold. ``places`` (region, 3) in mm become ``place``.
+    """
+    count = len(keep)
+    if count < 2:
+        return {}
+    first, second = pair_of(count)
+    at = np.cumsum(keep) - 1
+    known = keep[first] & keep[second]
+    made: Variables = {}
+    for when, signal in pair.items():
+        values = np.full(len(first), UNKNOWN, np.int16)
+        values[known] = np.rint(1000 * _correlations(signal, at[first[known]], at[second[known]]))
+        made[f"pairs_{when}"] = ("pair",), values
+    if places is not None:
+        everywhere = np.full((count, 3), np.nan, np.float32)
+        everywhere[keep] = places
+        made["place"] = ("region", "axis"), everywhere
+    return made
+
+
+def pair_of(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two regions of every pair that ``pairs`` holds, (pair,) each.
+
+    They are entries of the upper triangle, numbered row by row.
+    """
+    chosen = _some(count * (count - 1) // 2, MOST_PAIRS)
     starts = np.concatenate([[0], np.cumsum(np.arange(count - 1, 0, -1))])
-    first = np.searchsorted(starts, numbers, side="right") - 1
-    return first, first + 1 + numbers - starts[first]
+    first = np.searchsorted(starts, chosen, side="right") - 1
+    return first, first + 1 + chosen - starts[first]
+
+
+def _correlations(signal: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation of columns ``first`` with columns ``second``, (pair,)."""
+    scores = filters.zscore(signal, np.ones(len(signal), bool)).astype(np.float64)
+    made = np.empty(len(first))
+    for part in filters.unit_chunks(len(signal), len(first), copies=3):
+        made[part] = (scores[:, first[part]] * scores[:, second[part]]).sum(axis=0)
+    return made / (len(signal) - 1)
 
 
 def _by_network(pair: Mapping[str, np.ndarray], networks: np.ndarray) -> dict[str, Any]:

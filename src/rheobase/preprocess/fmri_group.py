@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rheobase.preprocess.fmri_connectivity import UNKNOWN, pair_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
 LEAST_RUNS = 20
 SMALL_P = 0.05
-FEW_EDGES = 3
+FEW_PAIRS = 3
+STAGES = ("before", "after")
+PAIRS = ("pairs_before", "pairs_after", "place")
+"""What ``MotionGathering.add`` takes of a recording's pictures."""
 
 
 @dataclass(frozen=True)
 class MotionRelation:
-    """Correlation over recordings of each edge's connectivity with the mean displacement (QC-FC).
+    """Correlation over recordings of each pair's connectivity with the mean displacement (QC-FC).
 
-    Arrays are (edge,), NaN where an edge is missing in some recording.
+    Arrays are (pair,), NaN where a pair is missing in some recording.
     """
 
     recordings: int
@@ -26,50 +34,72 @@ class MotionRelation:
     distance_mm: np.ndarray | None
     """Between the regions' centres; None where they are not known."""
     metrics: dict[str, float | None]
-    """``qcfc_median_abs_*``, ``qcfc_significant_percent_*`` (p < 0.05, uncorrected),
-    ``qcfc_distance_r_*`` (Spearman), each ``before`` and ``after``."""
+    """``qcfc_recordings``, ``qcfc_pairs``, ``qcfc_median_abs_*``, ``qcfc_significant_percent_*``
+    (p < 0.05, uncorrected), ``qcfc_distance_r_*`` (Spearman), each ``before`` and ``after``."""
+    of: int
+    """Pairs that there are; more than were taken where they are too many."""
 
 
-def motion_relation(qc: Mapping[str, Mapping[str, Any]]) -> MotionRelation | None:
-    """Return QC-FC of a data set (Ciric et al. 2017); None below 20 recordings with motion.
+class MotionGathering:
+    """QC-FC of a data set (Ciric et al. 2017), gathered with one recording in memory at a time.
 
-    ``qc`` is the quality control by recording; only those with the most frequent number of regions
-    count.
+    Only recordings with motion and with the most frequent number of regions count. Connectivity is
+    Fisher-transformed.
     """
-    usable = {
-        name: one["edges"]
-        for name, one in qc.items()
-        if one.get("edges") and one.get("metrics", {}).get("fd_mean_mm") is not None
-    }
-    sizes = [edges["regions"] for edges in usable.values()]
-    if len(usable) < LEAST_RUNS:
-        return None
-    most = max(set(sizes), key=sizes.count)
-    usable = {name: edges for name, edges in usable.items() if edges["regions"] == most}
-    if len(usable) < LEAST_RUNS:
-        return None
-    moved = np.array([qc[name]["metrics"]["fd_mean_mm"] for name in usable], float)
-    found = {when: _relation([e[when] for e in usable.values()], moved)
-             for when in ("before", "after")}  # fmt: skip
-    apart = [e.get("distance_mm") for e in usable.values()]
-    distance = None
-    if all(row is not None for row in apart):
-        distance = np.array(apart, float).mean(axis=0)
-    metrics: dict[str, float | None] = {"qcfc_recordings": len(usable)}
-    for when, r in found.items():
-        metrics |= _summary(when, r, distance, len(usable))
-    return MotionRelation(len(usable), found["before"], found["after"], distance, metrics)
+
+    def __init__(self, qc: Mapping[str, Mapping[str, Any]]) -> None:
+        """Choose recordings by their quality control, ``qc``."""
+        moved = {name: one.get("metrics", {}).get("fd_mean_mm") for name, one in qc.items()}
+        sizes = {
+            name: len(qc[name].get("units", ())) for name, mm in moved.items() if mm is not None
+        }
+        most = max(sizes.values(), key=list(sizes.values()).count, default=0)
+        self._moved = {name: float(moved[name]) for name, size in sizes.items() if size == most}
+        self._regions = most
+        self._used: list[float] = []
+        self._sums = {stage: np.zeros((3, 0)) for stage in STAGES}
+        self._places: np.ndarray | None = np.zeros((most, 3))
+
+    def add(self, name: str, pictures: xr.Dataset) -> None:
+        """Take a recording's pairs into account, as ``fmri_pictures.arrays`` made them."""
+        if name not in self._moved or "pairs_after" not in pictures:
+            return
+        moved = self._moved[name]
+        for stage in STAGES:
+            stored = pictures[f"pairs_{stage}"].values
+            values = np.where(stored == UNKNOWN, np.nan, stored / 1000)
+            values = np.arctanh(np.clip(values, -0.999, 0.999))
+            new = np.stack([values, values**2, values * moved])
+            self._sums[stage] = new if not self._used else self._sums[stage] + new
+        there = "place" in pictures and self._places is not None
+        self._places = self._places + pictures["place"].values if there else None
+        self._used.append(moved)
+
+    def relation(self) -> MotionRelation | None:
+        """Return QC-FC; None below 20 recordings."""
+        count = len(self._used)
+        if count < LEAST_RUNS:
+            return None
+        found = {stage: _relation(self._sums[stage], np.array(self._used)) for stage in STAGES}
+        first, second = pair_of(self._regions)
+        distance = None
+        if self._places is not None:
+            centres = self._places / count
+            distance = np.linalg.norm(centres[first] - centres[second], axis=1)
+        metrics: dict[str, float | None] = {"qcfc_recordings": count, "qcfc_pairs": len(first)}
+        for stage, r in found.items():
+            metrics |= _summary(stage, r, distance, count)
+        of = self._regions * (self._regions - 1) // 2
+        return MotionRelation(count, found["before"], found["after"], distance, metrics, of)
 
 
-def _relation(rows: list[list[int | None]], moved: np.ndarray) -> np.ndarray:
-    """Return each edge's correlation with motion, (edge,); connectivity is Fisher-transformed."""
-    values = np.array(rows, float) / 1000
-    values = np.arctanh(np.clip(values, -0.999, 0.999))
-    values = values - values.mean(axis=0)
-    centred = moved - moved.mean()
-    power = np.sqrt((values**2).sum(axis=0) * (centred**2).sum())
+def _relation(sums: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Return each pair's correlation with motion, (pair,), from sums of z, z^2 and z times it."""
+    count, (total, squares, products) = len(moved), sums
+    covariance = products - total * moved.mean()
+    power = (squares - total**2 / count) * ((moved - moved.mean()) ** 2).sum()
     with np.errstate(invalid="ignore"):
-        return (values * centred[:, None]).sum(axis=0) / np.where(power > 0, power, np.nan)
+        return covariance / np.sqrt(np.where(power > 1e-12 * squares, power, np.nan))
 
 
 def _summary(
@@ -78,7 +108,7 @@ def _summary(
     from scipy.stats import spearmanr, t
 
     known = np.isfinite(r)
-    if known.sum() < FEW_EDGES:
+    if known.sum() < FEW_PAIRS:
         return {}
     limit = t.ppf(1 - SMALL_P / 2, count - 2)
     limit /= np.sqrt(count - 2 + limit**2)

@@ -26,6 +26,15 @@ MOST_CONFOUNDS = 40
 
 
 @dataclass(frozen=True)
+class Voxels:
+    """A few voxels of an image before and after cleaning, (time, voxel), and their tissues."""
+
+    before: np.ndarray
+    after: np.ndarray
+    tissue: np.ndarray
+
+
+@dataclass(frozen=True)
 class Measured:
     """One recording before and after cleaning; regions are those that were kept."""
 
@@ -49,12 +58,21 @@ class Measured:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Labels of the regions: ``network``, ``x``, ``y``, ``z``."""
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Slices of an image, (slice, row, column): ``map_mean``, ``map_tsnr``, ``map_regions``."""
+    """Slices of an image, (slice, row, column): ``map_<measure>``, NaN outside, and
+    ``map_regions``."""
+    voxels: Voxels | None = None
 
     @cached_property
     def pair(self) -> dict[str, np.ndarray]:
         """The valid frames before and after."""
         return {"before": self.before[self.valid], "after": self.after[self.valid]}
+
+    @property
+    def places(self) -> np.ndarray | None:
+        """The centres of the regions in mm, (region, 3), where they are known."""
+        if not {"x", "y", "z"} <= set(self.labels):
+            return None
+        return np.column_stack([np.asarray(self.labels[axis], float) for axis in "xyz"])
 
 
 def dvars(signal: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +145,6 @@ def report(
     kept = {"mean": mean, "sd": spread, "ac1": ac1, **({"tsnr": tsnr} if has_mean else {})}
     columns = {key: _spread_out(values, names, excluded) for key, values in kept.items()}
     columns |= {} if coverage is None else {"coverage": np.asarray(coverage, float)}
-    keep = np.array([name not in excluded for name in names])
     content = {
         "metrics": quality.numbers(metrics),
         "units": quality.unit_rows(names, columns, excluded),
@@ -138,7 +155,6 @@ def report(
             *_noted(notes),
         ],  # fmt: skip
         "preview": _preview(found, course, standard, [n for n in names if n not in excluded]),
-        "edges": fmri_connectivity.edges(found.pair, names, keep, _places(found.labels)),
     }
     if not has_mean:
         content["notes"] = ["no temporal SNR: the mean was taken out before (z-scored or demeaned)"]
@@ -151,12 +167,6 @@ def _changes(found: Measured, has_mean: bool) -> tuple[np.ndarray, np.ndarray]:
     course, standard = dvars(found.before * scale, found.runs)
     there = {k: at_starts(v, found.runs, np.nan) for k, v in found.courses.items()}
     return there.get("dvars", course), there.get("std_dvars", standard)
-
-
-def _places(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    if not {"x", "y", "z"} <= set(labels):
-        return None
-    return np.column_stack([np.asarray(labels[axis], float) for axis in "xyz"])
 
 
 def _spread_out(values: np.ndarray, names: Sequence[str], excluded: dict[str, str]) -> np.ndarray:
@@ -256,7 +266,6 @@ def _preview(
     networks = found.labels.get("network")
     return {
         "spectrum": preview.spectra(*pair, parts, rate=found.rate, samples=256),
-        "carpet": preview.carpet(*pair, names, rate=found.rate, groups=networks),
         "traces": preview.traces(*pair, names, rate=found.rate),
         "series": series,
         "censored": [
@@ -264,9 +273,8 @@ def _preview(
             for bad in filters.stretches(~found.valid)
         ],
         "duration": len(found.before) / found.rate,
-        **fmri_connectivity.pictures(found.pair, names, networks),
+        **fmri_connectivity.distributions(found.pair, networks),
         **_confounds(found.regressors),
-        **({"maps": preview.maps(found.maps)} if "map_mean" in found.maps else {}),
     }
 
 

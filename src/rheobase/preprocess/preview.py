@@ -5,7 +5,7 @@ Signals are (time, unit); everything returned is JSON-able.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,16 +39,14 @@ def carpet(
     *,
     rate: float,
     power: bool = False,
-    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return up to 60 units x 200 times as tenths of a standard deviation, clipped to +-30.
 
-    Times are means over bins, or root mean squares with ``power``. Units are ordered by ``groups``
-    (networks) where given and thinned evenly; ``of`` is how many there are.
+    Times are means over bins, or root mean squares with ``power``. Units are thinned evenly; ``of``
+    is how many there are.
     """
-    order = np.arange(len(names)) if groups is None else np.argsort(groups, kind="stable")
-    chosen = order[_spread(len(order), CARPET_UNITS)]
-    bins = _spread(len(before), CARPET_TIMES)
+    chosen = spread(len(names), CARPET_UNITS)
+    bins = spread(len(before), CARPET_TIMES)
     return {
         "time": _plain(bins / rate),
         "names": [names[i] for i in chosen],
@@ -70,12 +68,11 @@ def traces(
 
     With ``window`` the first 600 samples of it as they are, else means over bins of everything.
     """
-    spread = after.std(axis=0)
-    order = np.argsort(spread, kind="stable")
+    order = np.argsort(after.std(axis=0), kind="stable")
     chosen = order[np.unique([len(order) // 10, len(order) // 2, (len(order) * 9) // 10])]
     if window is None:
-        bins = _spread(len(before), TRACE_POINTS)
-        parts = [_means(x[:, chosen], bins) for x in (before, after)]
+        bins = spread(len(before), TRACE_POINTS)
+        parts = [means(x[:, chosen], bins) for x in (before, after)]
         time = bins / rate
     else:
         window = slice(window.start, min(window.stop, window.start + TRACE_POINTS))
@@ -105,54 +102,30 @@ def busiest(signal: np.ndarray, parts: Sequence[slice]) -> slice:
 
 def course(values: np.ndarray) -> list[float | None]:
     """Return a (time,) series in up to 2000 points, the largest of each bin."""
-    bins = _spread(len(values), SERIES_POINTS)
+    bins = spread(len(values), SERIES_POINTS)
     with np.errstate(invalid="ignore"):
         largest = np.fmax.reduceat(values, bins)
     return [None if not np.isfinite(v) else float(f"{v:.4g}") for v in largest]
 
 
-def maps(slices: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return slices of an image as 0 to 254 between the 2nd and 98th percentile, 255 outside.
-
-    ``map_<name>`` (slice, row, column) becomes ``<name>`` with its ``low`` and ``high``;
-    ``map_regions`` becomes ``edges``, 1 where a region borders on another.
-    """
-    made: dict[str, Any] = {}
-    for key, values in slices.items():
-        name, known = key.removeprefix("map_"), np.isfinite(values)
-        if name == "regions":
-            across = np.diff(values, axis=2, prepend=values[:, :, :1]) != 0
-            down = np.diff(values, axis=1, prepend=values[:, :1]) != 0
-            made["edges"] = (across | down).astype(int).tolist()
-            continue
-        low, high = np.percentile(values[known], [2, 98])
-        share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
-        made[name] = {
-            "low": float(f"{low:.4g}"),
-            "high": float(f"{high:.4g}"),
-            "values": np.where(known, np.rint(254 * np.nan_to_num(share)), 255)
-            .astype(int)
-            .tolist(),
-        }
-    return made
-
-
-def _spread(length: int, most: int) -> np.ndarray:
+def spread(length: int, most: int) -> np.ndarray:
+    """Return up to ``most`` numbers below ``length``, evenly spaced from 0."""
     return np.unique(np.linspace(0, length, min(length, most), endpoint=False).astype(int))
 
 
-def _means(signal: np.ndarray, bins: np.ndarray) -> np.ndarray:
+def means(signal: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Return the mean over time of each bin, (bin, unit), where ``bins`` are its first samples."""
     widths = np.diff(np.append(bins, len(signal)))
     return np.add.reduceat(signal.astype(np.float64), bins, axis=0) / widths[:, None]
 
 
 def _binned(values: np.ndarray, most: int) -> list[float]:
-    return _plain(_means(values[:, None], _spread(len(values), most))[:, 0])
+    return _plain(means(values[:, None], spread(len(values), most))[:, 0])
 
 
 def _tenths(signal: np.ndarray, bins: np.ndarray, *, power: bool) -> list[list[int]]:
     signal = signal.astype(np.float64)
-    course = np.sqrt(_means(signal**2, bins)) if power else _means(signal, bins)
+    course = np.sqrt(means(signal**2, bins)) if power else means(signal, bins)
     course = np.nan_to_num(course - course.mean(axis=0))
     scale = course.std(axis=0)
     score = course / np.where(scale > 0, scale, 1)

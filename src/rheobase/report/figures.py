@@ -28,6 +28,8 @@ PROPER = {
     "hz": "Hz",
     "sd": "SD",
     "fd": "FD",
+    "fc": "FC",
+    "gcor": "GCOR",
     "dff": "dF/F",
 }
 UNIT_WORD = {"fmri": "region", "calcium": "cell", "emg": "channel", "series": "channel"}

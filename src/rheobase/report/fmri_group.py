@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rheobase.preprocess.fmri_group import LEAST_RUNS, MotionRelation, motion_relation
+from rheobase.preprocess.fmri_group import LEAST_RUNS, MotionRelation
 from rheobase.report.embed import Figure, csv_address
 from rheobase.report.fmri_figures import distribution
 from rheobase.report.matrices import Matrix, panels
@@ -17,21 +17,23 @@ DISTANCE_BINS = 12
 LEAST_PAIRS = 5
 
 
-def group_figures(qc: Mapping[str, Mapping[str, Any]]) -> tuple[Figure, ...]:
+def group_figures(
+    qc: Mapping[str, Mapping[str, Any]], relation: MotionRelation | None
+) -> tuple[Figure, ...]:
     """Return what can be drawn of a data set's quality control, by recording in ``qc``."""
-    relation = motion_relation(qc)
     drawn = [_histogram(qc), _networks(qc)]
     if relation is not None:
         drawn += [_motion(relation), _distance(relation)]
     return tuple(figure for figure in drawn if figure is not None)
 
 
-def group_words(qc: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def group_words(
+    qc: Mapping[str, Mapping[str, Any]], relation: MotionRelation | None
+) -> tuple[str, ...]:
     """Return sentences on motion and connectivity over the recordings."""
     moved = [one for one in qc.values() if one.get("metrics", {}).get("fd_mean_mm") is not None]
     if not moved:
         return ()
-    relation = motion_relation(qc)
     if relation is None:
         return (
             f"Whether motion shapes connectivity over recordings (QC-FC) is told from {LEAST_RUNS} "
@@ -40,10 +42,14 @@ def group_words(qc: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     told = relation.metrics
     if "qcfc_median_abs_after" not in told:
         return ()
+    many = len(relation.after)
+    which = f"all {many:,} pairs" if many == relation.of else (
+        f"{many:,} of {relation.of:,} pairs, evenly taken"
+    )  # fmt: skip
     text = (
         f"Over {relation.recordings} recordings the connectivity of a pair of regions correlates "
         f"with mean displacement by {told['qcfc_median_abs_after']:.2f} (median of absolute "
-        f"values; {told['qcfc_median_abs_before']:.2f} before cleaning), and "
+        f"values over {which}; {told['qcfc_median_abs_before']:.2f} before cleaning), and "
         f"{told['qcfc_significant_percent_after']:.0f} % of the pairs have p < 0.05, uncorrected "
         f"({told['qcfc_significant_percent_before']:.0f} % before; 5 % by chance)."
     )

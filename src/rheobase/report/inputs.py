@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rheobase.evaluate.aggregate import ScoreSummary, size_ratio, summarise
 from rheobase.evaluate.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rheobase.preprocess.fmri_group import MotionRelation
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,10 @@ class ReportInput:
     "units", "valid_fraction", "steps"}`` each."""
     qc: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Recording to ``{"metrics", "units", "flags", "preview"}``."""
+    pictures: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    """Recording to what its figures need besides (fMRI)."""
+    motion: MotionRelation | None = None
+    """How connectivity goes with head motion over recordings (fMRI)."""
     group_flags: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     """Recording to flags that needed all recordings."""
     splits: Mapping[str, Any] = field(default_factory=dict)

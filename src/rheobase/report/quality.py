@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import xarray as xr
+
 from rheobase.preprocess.calcium import UNITS as CALCIUM_UNITS
 from rheobase.report import figures, fmri_figures, fmri_group
 from rheobase.report.embed import Budget, Figure
@@ -137,8 +139,8 @@ def quality_section(report: ReportInput, budget: Budget) -> Quality:
         max(0, len(drawable) - MAX_SHOWN),
         without,
         GLOSSARY.get(report.modality, ()),
-        fmri_group.group_figures(report.qc) if report.modality == "fmri" else (),
-        fmri_group.group_words(report.qc) if report.modality == "fmri" else (),
+        fmri_group.group_figures(report.qc, report.motion) if report.modality == "fmri" else (),
+        fmri_group.group_words(report.qc, report.motion) if report.modality == "fmri" else (),
     )
 
 
@@ -160,7 +162,8 @@ def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
     limits = _limits(report.config.get("preprocess") or {})
     own: tuple[Figure | None, ...] = ()
     if report.modality == "fmri":
-        own = fmri_figures.of_recording(name, preview, limits, time_unit)
+        pictures = report.pictures.get(name, xr.Dataset())
+        own = fmri_figures.of_recording(name, preview, pictures, limits, time_unit)
     if not own or own[0] is None:
         own = (
             figures.carpet(name, preview, report.modality, time_unit),

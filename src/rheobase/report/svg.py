@@ -71,16 +71,17 @@ class Canvas:
     y: Axis
     height: int = HEIGHT
     left: int = LEFT
+    width: int = WIDTH
 
     def at_x(self, value: float) -> float:
-        return round(self.left + self.x.share(value) * (WIDTH - self.left - RIGHT), 1)
+        return round(self.left + self.x.share(value) * (self.width - self.left - RIGHT), 1)
 
     def at_y(self, value: float) -> float:
         return round(self.height - BOTTOM - self.y.share(value) * (self.height - TOP - BOTTOM), 1)
 
     def frame(self, *, y_ticks: Sequence[tuple[float, str]] | None = None) -> str:
         """Return grid lines, tick labels and axis titles; that of the y axis stands above."""
-        floor, middle = self.height - BOTTOM, (self.left + WIDTH - RIGHT) / 2
+        floor, middle = self.height - BOTTOM, (self.left + self.width - RIGHT) / 2
         made = []
         for value in self.x.ticks():
             x = self.at_x(value)
@@ -88,7 +89,7 @@ class Canvas:
             made.append(text_at(x, floor + 15, label(value)))
         for value, text in y_ticks or [(v, label(v)) for v in self.y.ticks(4)]:
             y = self.at_y(value)
-            made.append(f'<path class="gl" d="M{self.left} {y}H{WIDTH - RIGHT}"/>')
+            made.append(f'<path class="gl" d="M{self.left} {y}H{self.width - RIGHT}"/>')
             made.append(text_at(self.left - 6, y + 4, text, anchor="end"))
         made.append(text_at(middle, self.height - 8, self.x.title, style="axis"))
         made.append(text_at(2, 12, self.y.title, anchor="start", style="axis"))
@@ -113,7 +114,7 @@ class Canvas:
     def level(self, value: float, style: str) -> str:
         """Return a horizontal line across the plot."""
         y = self.at_y(value)
-        return f'<path class="line {style}" d="M{self.left} {y}H{WIDTH - RIGHT}"/>'
+        return f'<path class="line {style}" d="M{self.left} {y}H{self.width - RIGHT}"/>'
 
     def dot(self, x: float, y: float, style: str, *, title: str = "", radius: float = 4) -> str:
         """Return a point, with a title shown on hover."""
@@ -129,8 +130,8 @@ def text_at(x: float, y: float, text: str, *, anchor: str = "middle", style: str
     return f"<text{kind} {place}>{escape(text)}</text>" if text else ""
 
 
-def picture(content: str, *, alt: str, height: int = HEIGHT) -> Markup:
+def picture(content: str, *, alt: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:
     """Return the SVG element with its alternative text."""
-    box = f'viewBox="0 0 {WIDTH} {height}"'
+    box = f'viewBox="0 0 {width} {height}"'
     words = f'role="img" aria-label="{escape(alt)}"'
     return Markup(f'<svg class="chart" {box} {words}>{content}</svg>')

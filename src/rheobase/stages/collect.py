@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rheobase import layout
 from rheobase.config import Dataset
@@ -17,7 +17,12 @@ from rheobase.recording import Recording
 from rheobase.report.inputs import ReportInput
 from rheobase.stages import provenance
 from rheobase.stages.versions import versions
-from rheobase.storage import read_json
+from rheobase.storage import read_dataset, read_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rheobase.preprocess.fmri_group import MotionRelation
 
 TAIL = 30
 NOT_SHOWN = ("config", "outputs", "dataset")
@@ -33,6 +38,7 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
     names = [entry.name for entry in dataset.recordings]
     about = _each(names, lambda name: _about(dataset, name), problems)
     qc = _each(names, lambda name: read_json(layout.qc_path(dataset.name, name)), problems)
+    pictures, motion = _pictures(dataset, qc, problems)
     splits = _each(["splits"], lambda _: read_json(layout.splits_path(dataset.name)), problems)
     fits = {model: list(_current(dataset, model, told)) for model in told["models"]}
     scores = {model: made for model, found in fits.items() if (made := _scores(found, problems))}
@@ -46,6 +52,8 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
         models=told["models"],
         recordings=list(about.values()),
         qc=qc,
+        pictures=pictures,
+        motion=motion,
         group_flags=compare(qc),
         splits=splits.get("splits", {}),
         scores=scores,
@@ -91,6 +99,27 @@ def _each(names: list[str], load: Callable[[str], Any], problems: list[Error]) -
         except (ValueError, KeyError, OSError) as error:
             problems.append({"job": f"reading {name}", "message": str(error), "log_tail": ""})
     return made
+
+
+def _pictures(
+    dataset: Dataset, qc: Mapping[str, Any], problems: list[Error]
+) -> tuple[dict[str, xr.Dataset], MotionRelation | None]:
+    """Return what figures need besides, and how connectivity goes with motion (fMRI).
+
+    Pairs of regions are added up and dropped at once: they would fill the memory.
+    """
+    if dataset.modality not in layout.PICTURED:
+        return {}, None
+    from rheobase.preprocess.fmri_group import PAIRS, MotionGathering
+
+    gathering = MotionGathering(qc)
+
+    def load(name: str) -> xr.Dataset:
+        found = read_dataset(layout.pictures_path(dataset.name, name))
+        gathering.add(name, found)
+        return found.drop_vars(PAIRS, errors="ignore")
+
+    return _each(list(qc), load, problems), gathering.relation()
 
 
 def _about(dataset: Dataset, name: str) -> dict[str, Any]:

@@ -267,7 +267,7 @@ def kept_files(config: Config) -> list[Path]:
 def _kept(config: Config, dataset: Dataset) -> Iterator[Path]:
     for entry in dataset.recordings:
         yield layout.recording_path(dataset.name, entry.name)
-        yield layout.qc_path(dataset.name, entry.name)
+        yield from layout.quality_paths(dataset.name, dataset.modality, entry.name)
     yield layout.splits_path(dataset.name)
     yield layout.dataset_dir(dataset.name) / "provenance.json"
     for model in dataset.models:

@@ -15,7 +15,7 @@ from rheobase.config import Dataset, Entry, parse_dataset
 from rheobase.config.entries import fill
 from rheobase.io import sources
 from rheobase.recording import Recording
-from rheobase.storage import file_sha256, write_json
+from rheobase.storage import file_sha256, write_dataset, write_json
 
 CARRIED = ("fd_mean_mm",)
 """Quality measures that models are given with the recording."""
@@ -110,6 +110,8 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
     _check_label(recording)
     recording.save(layout.recording_path(dataset.name, entry.name))
     write_json(_jsonable(cleaned.qc), layout.qc_path(dataset.name, entry.name))
+    if cleaned.pictures is not None:
+        write_dataset(cleaned.pictures, layout.pictures_path(dataset.name, entry.name))
     freedom = cleaned.qc["metrics"].get("degrees_of_freedom")
     left = "" if freedom is None else f", {freedom} degrees of freedom"
     log.info("%s: %s samples x units%s", entry.name, recording.signal.shape, left)

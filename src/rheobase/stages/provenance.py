@@ -114,7 +114,7 @@ def outputs(dataset: Dataset, told: dict[str, Any]) -> Iterator[Path]:
     """Yield every file that the report rests on."""
     for entry in dataset.recordings:
         yield layout.recording_path(dataset.name, entry.name)
-        yield layout.qc_path(dataset.name, entry.name)
+        yield from layout.quality_paths(dataset.name, dataset.modality, entry.name)
     yield layout.splits_path(dataset.name)
     for model, entry in told["models"].items():
         yield layout.model_dir(dataset.name, model) / "metrics.json"

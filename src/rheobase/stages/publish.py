@@ -114,11 +114,8 @@ def quality_table(content: ReportInput) -> str:
 
 def group_quality(content: ReportInput) -> str:
     """Return the measures that need all recordings as TSV; empty where there are none."""
-    from rheobase.preprocess.fmri_group import motion_relation
-
-    relation = motion_relation(content.qc) if content.modality == "fmri" else None
-    if relation is None:
+    if content.motion is None:
         return ""
     rows = [f"{name}\t{'n/a' if value is None else f'{value:.6g}'}"
-            for name, value in relation.metrics.items()]  # fmt: skip
+            for name, value in content.motion.metrics.items()]  # fmt: skip
     return "\n".join(["measure\tvalue", *rows]) + "\n"

@@ -218,7 +218,7 @@ def labelled(people):
     name = np.array([f"r{i:02d}" for i in range(len(y))])
     x, at = np.zeros((len(y), 1)), np.arange(len(y))
     made = examples.Examples(x, y, subject, name, name, False, at)
-    return examples._exchangeable(made)
+    return examples.exchangeable(made)
 
 
 def test_one_person_with_two_labels_leaves_the_others_whole():

@@ -34,6 +34,10 @@ class LabelTraining:
     inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
     """Of linear probes, chosen in inner folds."""
     permutations: int = 1000
+    delay_s: float | None = None
+    """How far the signal lags behind a label over time; None chooses among 0 to 8 s."""
+    ignore_labels: tuple[str, ...] = ()
+    """Classes of a label over time left out of training and scoring, such as rest."""
 
 
 @dataclass(frozen=True)

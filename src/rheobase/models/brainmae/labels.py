@@ -69,6 +69,11 @@ def fit(
 ) -> Learnt:  # fmt: skip
     """Return the decoders of the training part; without a usable label a notice says why."""
     try:
+        if isinstance(examples.label_of(train[0]), np.ndarray):
+            from rheobase.models.brainmae import states
+
+            return states.fit(model, network, _copy(network, start), train, stretches, samples,
+                              seed=seed, device=device)  # fmt: skip
         return _fit(model, network, start, train, stretches, samples, seed=seed, device=device)
     except NotDecodableError as reason:
         return Learnt(notices=[f"{NOT_DECODED}: {reason}"])

@@ -33,7 +33,9 @@ def sentences(
             f"{high:.0%} of each segment's regions, with weight {settings['mask_weight']:g} on the "
             "hidden part of the loss."
         )
-    if settings["label"] and label:
+    if settings["label"] and label and label["over_time"]:
+        said.append(_blocks(settings["label_training"], label["name"], frames))
+    elif settings["label"] and label:
         said.append(
             f"For the label {label['name']} recordings were read out linearly from the encoder's "
             "vectors, from correlations between the leading maps of its embeddings, and from "
@@ -44,3 +46,23 @@ def sentences(
             "single frames."
         )
     return said
+
+
+def _blocks(how: Mapping[str, Any], name: str, frames: bool) -> str:
+    """Return how a label that changes over time was decoded."""
+    unit, ignored = "frames" if frames else "s", how.get("ignore_labels") or ()
+    delay = how.get("delay_s")
+    late = (
+        f"0 to 8 {unit} later, chosen in inner folds"
+        if delay is None
+        else f"{delay:g} {unit} later"
+    )
+    without = f", without the classes {', '.join(ignored)}," if ignored else ""
+    return (
+        f"The label {name}{without} was decoded block by block, {late}: the encoder's vectors of "
+        "all segments inside a block were averaged and read out by logistic regression, classes "
+        "weighted alike; then the encoder was trained on from this probe, and once from a random "
+        "start and its own probe, for as many epochs as were best on a fifth of the runs. Rivals "
+        "were logistic regressions on the mean activity of the same blocks and on as many of its "
+        "principal components as the encoder's vectors are wide."
+    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from rheobase import metrics
 from rheobase.models.base import Fitted, Score
-from rheobase.models.brainmae import labels, people, reconstruct
+from rheobase.models.brainmae import labels, people, reconstruct, states
 from rheobase.models.brainmae.learn import network_of, segments_of
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.pretrain import RATIOS
@@ -94,9 +94,12 @@ def decoding(
     stretches: Sequence[Run], samples: int,
 ) -> list[Score]:  # fmt: skip
     """Return balanced accuracy or R2 of finetune, probe and scratch, each beside the rivals."""
-    known = labels.found(test)
-    known = known.take(np.isin(known.recording, [run.name for run in stretches]))
-    outputs = labels.outputs(model, fitted, network, test, stretches, known, samples)
+    if states.DELAY in fitted.arrays:
+        known, outputs = states.outputs(model, fitted, network, test, stretches, samples)
+    else:
+        known = labels.found(test)
+        known = known.take(np.isin(known.recording, [run.name for run in stretches]))
+        outputs = labels.outputs(model, fitted, network, test, stretches, known, samples)
     classes = fitted.arrays["class"].values.astype(str)
     rivals = [name for name in outputs if name not in MODES]
     if not classes[0]:
@@ -119,7 +122,7 @@ def decoding(
                  for name, out in outputs.items()}  # fmt: skip
         beside = {name: areas[name] for name in rivals}
         made += [Score(_name(mode, "auroc"), areas[mode], beside, chance=0.5) for mode in MODES]
-    return made
+    return states.of_blocks(made, fitted, test) if known.within else made
 
 
 def _score(
@@ -139,8 +142,8 @@ def _name(mode: str, what: str) -> str:
 
 
 def _class_note(known: Examples, out: np.ndarray, classes: np.ndarray) -> str:
-    units = len(np.unique(known.unit))
-    note = f"{len(classes)} classes, {len(known.y)} recordings of {units} exchangeable units"
+    units, what = len(np.unique(known.unit)), "blocks" if known.within else "recordings"
+    note = f"{len(classes)} classes, {len(known.y)} {what} of {units} exchangeable units"
     if len(classes) != 2:
         return note
     guess = classes[np.argmax(out, axis=1)]

@@ -139,23 +139,35 @@ def _epochs(
     model: Tuned, deck: Deck, known: Tensor, targets: Targets, plan: Tuning, seed: int
 ) -> Iterator[None]:
     """Train on the targets' recordings; pause after each epoch."""
+    owner = _owners(deck, targets)
+
+    def loss_of(part: np.ndarray, rng: np.random.Generator) -> Tensor:
+        crops = _crops(deck, [owner[i][0] for i in part], plan, rng)
+        pooled = represent.read(model.network, deck.deal(crops, plan.segments))
+        pooled = pooled.view(len(part), plan.crops, -1).mean(dim=1)
+        numbers = [owner[i][1] for i in part]
+        return label_loss(model(pooled, known[numbers]), numbers, targets, targets)
+
+    yield from descend(model, plan, len(owner), loss_of, seed)
+
+
+def descend(
+    model: Tuned, plan: Tuning, count: int,
+    loss_of: Callable[[np.ndarray, np.random.Generator], Tensor], seed: int,
+) -> Iterator[None]:  # fmt: skip
+    """Train on ``count`` examples, ``loss_of`` some of which is told; pause after each epoch."""
     optimiser = torch.optim.AdamW(_groups(model, plan), betas=BETAS, weight_decay=WEIGHT_DECAY)
     rates = [group["lr"] for group in optimiser.param_groups]
-    owner = _owners(deck, targets)
-    per_epoch = math.ceil(len(owner) / plan.batch)
+    per_epoch = math.ceil(count / plan.batch)
     for epoch in range(plan.epochs):
         rng = np.random.default_rng([seed, SHUFFLE, epoch])
-        order = np.array_split(rng.permutation(len(owner)), per_epoch)
+        order = np.array_split(rng.permutation(count), per_epoch)
         for place, part in enumerate(order):
             share = (epoch * per_epoch + place) / (plan.epochs * per_epoch)
             shape = min(1.0, 20 * share + 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * shape
-            crops = _crops(deck, [owner[i][0] for i in part], plan, rng)
-            pooled = represent.read(model.network, deck.deal(crops, plan.segments))
-            pooled = pooled.view(len(part), plan.crops, -1).mean(dim=1)
-            numbers = [owner[i][1] for i in part]
-            loss = label_loss(model(pooled, known[numbers]), numbers, targets, targets)
+            loss = loss_of(part, rng)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)

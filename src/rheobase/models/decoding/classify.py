@@ -39,18 +39,21 @@ def lda(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> Affine:
 
 
 def logistic_path(
-    x: np.ndarray, y: np.ndarray, classes: np.ndarray, cs: Sequence[float]
-) -> Iterator[Affine]:
+    x: np.ndarray, y: np.ndarray, classes: np.ndarray, cs: Sequence[float], *,
+    balanced: bool = False,
+) -> Iterator[Affine]:  # fmt: skip
     """Yield multinomial logistic regressions, weights (feature, class), for rising inverse penalty.
 
     With more features than examples the solution lies in the span of the examples, so it is found
-    there, without loss.
+    there, without loss. ``balanced``: classes weigh alike, however many examples they have.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     x, basis = _in_span(x)
-    model = LogisticRegression(max_iter=500, tol=1e-4, warm_start=True)
+    model = LogisticRegression(
+        max_iter=500, tol=1e-4, warm_start=True, class_weight="balanced" if balanced else None
+    )
     for c in cs:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -104,11 +107,11 @@ def _blocks(examples: Examples, gap: int) -> list[Fold]:
 
 def logistic_accuracy(
     examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float],
-    share: np.ndarray | float = 1.0,
+    share: np.ndarray | float = 1.0, *, balanced: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Return, for each inverse penalty, the balanced accuracy over all held-out examples.
 
-    Standardised features are divided by ``share`` (feature,).
+    Standardised features are divided by ``share`` (feature,); ``balanced`` as in the path.
     """
     truth, found = [], []
     for learn, held in inner:
@@ -116,7 +119,8 @@ def logistic_accuracy(
             continue
         mean, scale = standard(examples.x[learn])
         scale = scale * share
-        path = logistic_path((examples.x[learn] - mean) / scale, examples.y[learn], classes, cs)
+        x = (examples.x[learn] - mean) / scale
+        path = logistic_path(x, examples.y[learn], classes, cs, balanced=balanced)
         probe = (examples.x[held] - mean) / scale
         found.append([classes[np.argmax(probe @ w + b, axis=1)] for w, b in path])
         truth.append(examples.y[held])

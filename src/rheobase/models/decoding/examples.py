@@ -24,7 +24,10 @@ from rheobase.models.decoding.labels import (
 from rheobase.models.inputs import by_name, own_standard
 from rheobase.recording import Recording
 
-__all__ = ["Examples", "How", "NotDecodableError", "choose", "gather", "label_of", "strata"]
+__all__ = [
+    "Examples", "How", "NotDecodableError", "choose", "exchangeable", "gather", "label_of",
+    "label_runs", "strata",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,10 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
             f"{recordings[0].name}: no example carries a usable label {recordings[0].label_name!r} "
             f"(ignored: {', '.join(how.ignore) or 'none'}); check the labels or ignore_labels"
         )
-    return _exchangeable(examples.take(labelled))
+    return exchangeable(examples.take(labelled))
 
 
-def _exchangeable(examples: Examples) -> Examples:
+def exchangeable(examples: Examples) -> Examples:
     """Return the examples with the largest units that have one label: person, recording or run."""
     person = _varies(examples.subject, examples.y)
     recording = _varies(examples.recording, examples.y)
@@ -128,7 +131,7 @@ def _whole(segments: Sequence[Recording]) -> Examples:
     )
 
 
-def _runs(recording: Recording) -> tuple[np.ndarray, np.ndarray, bool]:
+def label_runs(recording: Recording) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return each sample's label, its run (a trial or a stretch of one label), and if it varies."""
     label = label_of(recording)
     length = len(recording.valid)
@@ -161,7 +164,7 @@ def _build(
 
 def _samples(recording: Recording, how: How, delay: int) -> Examples:
     """Return one example a sample: the signal ``delay`` samples after the label, in one piece."""
-    label, run, within = _runs(recording)
+    label, run, within = label_runs(recording)
     times = [np.arange(p.start, p.stop - delay) for p in recording.pieces()]
     at = np.concatenate([np.zeros(0, int), *times])
     x = recording.signal[at + delay].astype(np.float64)
@@ -180,7 +183,7 @@ def _windows(recording: Recording, how: How, delay: int) -> Examples:
             f"{recording.name}: window_s {how.window_s} holds {width} sample at {recording.rate} "
             f"samples a {recording.time_unit}; make it longer"
         )
-    label, run, within = _runs(recording)
+    label, run, within = label_runs(recording)
     trim = round(how.trim_s * recording.rate) if within and how.kind == "class" else 0
     starts = []
     for piece in recording.pieces():

@@ -13,22 +13,24 @@ from rheobase.models.decoding.examples import Examples, NotDecodableError
 
 
 def fit_classes(
-    known: Examples, *, features: str, cs: Sequence[float], share: np.ndarray | float = 1.0
-) -> Decoder:
+    known: Examples, *, features: str, cs: Sequence[float], share: np.ndarray | float = 1.0,
+    balanced: bool = False,
+) -> Decoder:  # fmt: skip
     """Return a multinomial logistic regression on standardised features divided by ``share``.
 
     The inverse penalty is chosen in inner folds of whole people where there are several.
+    ``balanced``: classes weigh alike, however many examples they have.
     """
     classes = np.unique(known.y)
     c = float(cs[0])
     if len(cs) > 1:
         inner = _inner(known, stratify=True)
-        scores = classify.logistic_accuracy(known, inner, classes, cs, share)
+        scores = classify.logistic_accuracy(known, inner, classes, cs, share, balanced=balanced)
         c = float(cs[int(np.nanargmax(scores))])
     mean, scale = classify.standard(known.x)
     scale = scale * share
     x = (known.x - mean) / scale
-    weights, bias = next(classify.logistic_path(x, known.y, classes, [c]))
+    weights, bias = next(classify.logistic_path(x, known.y, classes, [c], balanced=balanced))
     names, counts = np.unique(known.y, return_counts=True)
     return Decoder(
         "class", features, classes, mean, scale, weights, bias,

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rheobase.preprocess import quality
 from rheobase.stages.init.contents import FORMATS, format_of, has_time
+from rheobase.stages.init.derivatives import derivatives, participants_of
 from rheobase.stages.init.names import name_pattern, participants
-from rheobase.stages.init.starter import UNKNOWN, Found, compose
+from rheobase.stages.init.starter import UNKNOWN, Derivatives, Found, compose
 from rheobase.storage import write_text
 
 SIDECARS = re.compile(
@@ -40,7 +41,10 @@ def init(folder: Path, output: Path) -> str:
             f"{folder} is no folder; name the folder that holds your recordings"
         )
     found = look(folder)
-    rows, labels, merged = participants(folder / "participants.tsv", found.rows)
+    people = folder / "participants.tsv"
+    if found.derived and not people.is_file():
+        people = participants_of(found.derived.top)
+    rows, labels, merged = participants(people, found.rows)
     found = replace(found, rows=rows, labels=labels, guessed=found.guessed and not labels)
     table = None if _is_product(rows) and not labels else output.with_suffix(".tsv")
     if table is not None and table.exists():
@@ -53,12 +57,28 @@ def init(folder: Path, output: Path) -> str:
     said = f"{output}: {len(found.paths)} recordings of format {found.format}"
     if found.ignored:
         said += f" (left aside: {', '.join(found.ignored)})"
+    said += f"\n{_space(found.derived)}" if found.derived else ""
     said += f"\n{merged}" if merged else ""
-    return f"{said}\nfill in {unknown} unknown values, then: rheobase check {output}"
+    todo = f"fill in {unknown} unknown values, then: " if unknown else "now: "
+    return f"{said}\n{todo}rheobase check {output}"
+
+
+def _space(derived: Derivatives) -> str:
+    """Return which space was chosen, and what else there is."""
+    res = f", res {derived.reader['res']}" if "res" in derived.reader else ""
+    said = f"images of space {derived.reader['space']}{res} were chosen"
+    if not derived.others:
+        return said
+    return (
+        f"{said}; there are {', '.join(derived.others)} too: for another one, correct reader.space "
+        "and take an atlas of that space"
+    )
 
 
 def look(folder: Path) -> Found:
-    """Return the recordings below a folder: the commonest format, its files and their names."""
+    """Return the recordings below a folder: runs of fMRIPrep, else the commonest format."""
+    if (found := derivatives(folder)) is not None:
+        return found
     planes = sorted(
         {path.parent for path in folder.rglob("F.npy") if (path.parent / "iscell.npy").is_file()}
     )

@@ -10,11 +10,33 @@ from pathlib import Path
 
 from rheobase.stages.init import contents
 
-MODALITY = {"nifti": "fmri", "nwb": "calcium", "suite2p": "calcium"}
+MODALITY = {"nifti": "fmri", "fmriprep": "fmri", "nwb": "calcium", "suite2p": "calcium"}
 MODALITY |= dict.fromkeys(("edf", "bdf", "brainvision", "fif"), "emg")
-CARRY_RATE = {"nifti", "nwb", "edf", "bdf", "brainvision", "fif"}
+CARRY_RATE = {"nifti", "fmriprep", "nwb", "edf", "bdf", "brainvision", "fif"}
 UNKNOWN = '"?"'
 UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+
+
+BAND_HZ, SIMPLE_REGRESSORS, LEAST_FREEDOM, USABLE = (0.01, 0.1), 26, 30, 0.9
+"""The band of a starter config, what ``denoise: simple`` takes beside it, the least that must be
+left, and the share of volumes that is taken to survive censoring."""
+LEAST_VALID_S = 240
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """What is known of a folder of fMRIPrep besides its runs."""
+
+    top: Path
+    """The folder that holds ``sub-<subject>``."""
+    reader: dict[str, str]
+    """``space`` and, where names hold it, ``res``."""
+    others: tuple[str, ...]
+    """Spaces that are there too."""
+    volumes: tuple[int, float | None]
+    """Of the first run, and its seconds a volume where known."""
+    program: str
+    """Who made them, as far as ``dataset_description.json`` says."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +53,8 @@ class Found:
     """Whether ``subject`` is only the part of the names that differs."""
     labels: tuple[str, ...] = ()
     """Columns of ``rows`` that come from ``participants.tsv``."""
+    derived: Derivatives | None = None
+    """Of a folder of fMRIPrep."""
 
 
 def quoted(text: str) -> str:
@@ -45,6 +69,7 @@ def compose(found: Found, table: Path | None) -> str:
     lines = [
         '# Written by `rheobase init`. Fill in every "?", then run: rheobase check FILE',
         "# All keys are explained in config/README.md.",
+        *([f"# Images made by {program}."] if (program := _program(found)) else []),
         "seeds: [0]",
         "",
         "datasets:",
@@ -59,13 +84,22 @@ def compose(found: Found, table: Path | None) -> str:
         lines += [
             f"    units: {UNKNOWN}  # emg: uV, mV, V or count; for all others take this line out"
         ]
+    if found.derived is not None:
+        lines += _derived(found.derived)
     if found.format == "nifti":
         lines += [
             f"    preprocess: {{atlas: {UNKNOWN}}}  # seitzman300, voxels or "
             "{image: atlas.nii.gz, labels: atlas.tsv}"
         ]
     lines += [f"    split: {_split(found)}", "    models: [baseline]", "", "models:"]
-    return "\n".join([*lines, "  baseline: {family: linear}", ""])
+    lines.append("  baseline: {family: linear}")
+    if found.derived is not None:
+        lines.append("  # mae: {family: brainmae, preset: small}  # then add mae to models above")
+    return "\n".join([*lines, ""])
+
+
+def _program(found: Found) -> str:
+    return found.derived.program if found.derived else ""
 
 
 def _entities(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -96,8 +130,52 @@ def _reader(found: Found) -> list[str]:
             return _matrix(found.format, contents.arrays(first))
         case "csv" | "tsv":
             return [f"    reader: {{format: {found.format}{_columns(first)}"]
+        case "fmriprep":
+            options = "".join(f", {k}: {quoted(v)}" for k, v in _of(found).reader.items())
+            others = _of(found).others
+            also = f"  # {', '.join(others)} are there too" if others else ""
+            return [f"    reader: {{format: fmriprep{options}}}{also}"]
         case form:
             return [f"    reader: {{format: {form}}}"]
+
+
+def _of(found: Found) -> Derivatives:
+    if found.derived is None:
+        raise ValueError("format fmriprep needs what is known of its folder")
+    return found.derived
+
+
+def _derived(derived: Derivatives) -> list[str]:
+    """Return how runs of fMRIPrep are made into regions and cleaned, line by line."""
+    space, (count, seconds) = derived.reader["space"], derived.volumes
+    atlas = "seitzman300_voronoi  # 285 regions of grey matter in 13 networks; needs no file"
+    if not space.startswith("MNI"):
+        atlas = f"{UNKNOWN}  # {{image: atlas.nii.gz, labels: atlas.tsv, space: {space}}}"
+    band = f"[{BAND_HZ[0]}, {BAND_HZ[1]}]"
+    if not _carries_band(count, seconds):
+        band = f"null  # a run of {count} volumes has too few for [{BAND_HZ[0]}, {BAND_HZ[1]}]"
+    lines = [
+        "    preprocess:",
+        f"      atlas: {atlas}",
+        "      n_dummy: auto  # volumes that fMRIPrep found before the steady state",
+        "      denoise: simple  # 24 of motion, mean white matter and CSF; more: 36p, compcor",
+        f"      band_hz: {band}",
+        "      fd_mm: 0.5  # volumes that move more are not used; 0.2 is strict",
+    ]
+    lasts = count * seconds if seconds else LEAST_VALID_S
+    if USABLE * lasts < LEAST_VALID_S:
+        lines.append(f"      least_valid_s: {lasts / 2:.0f}  # half of a run of {lasts:.0f} s")
+    return lines
+
+
+def _carries_band(count: int, seconds: float | None) -> bool:
+    """Return whether a run keeps its degrees of freedom after the band and ``simple``."""
+    if seconds is None:
+        return True
+    nyquist = 1 / (2 * seconds)
+    share = (min(BAND_HZ[1], nyquist) - BAND_HZ[0]) / nyquist
+    left = USABLE * count * share - SIMPLE_REGRESSORS
+    return BAND_HZ[1] < nyquist and left >= LEAST_FREEDOM
 
 
 def _columns(path: Path) -> str:

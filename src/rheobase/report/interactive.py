@@ -79,7 +79,8 @@ def _across(level: float) -> dict[str, Any]:
 def _layout(
     score: ScoreSummary, columns: Sequence[Column], shapes: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    title = f"{score.label} ({score.unit})" if score.unit else score.label
+    brief = score.label.partition(" (")[0]
+    title = f"{brief} ({score.unit})" if score.unit else brief
     fixed = {"fixedrange": True, "zeroline": False}
     names = [_plain(_short(name)) for name, _ in columns]
     return {

@@ -17,7 +17,7 @@ from rheobase.report.svg import Axis, Canvas, picture, text_at
 
 MAX_INTERACTIVE = 24
 MAX_RIVALS = 6
-COLUMN_WIDTH = 16
+COLUMN_WIDTH, NARROW_WIDTH, MANY = 16, 13, 5
 
 
 @dataclass
@@ -92,7 +92,9 @@ def _columns(score: ScoreSummary) -> list[Column]:
 
 def _wrapped(spec: dict[str, Any], score: ScoreSummary) -> dict[str, Any]:
     """Return the plot with its column names whole, over as many lines as they need."""
-    lines = [lines_of(name) for name, _ in _columns(score)]
+    columns = _columns(score)
+    width = NARROW_WIDTH if len(columns) >= MANY else COLUMN_WIDTH
+    lines = [lines_of(name, width) for name, _ in columns]
     spec["layout"]["xaxis"]["ticktext"] = ["<br>".join(map(escape, name)) for name in lines]
     spec["layout"]["margin"]["b"] = 28 + 16 * max(map(len, lines))
     return spec

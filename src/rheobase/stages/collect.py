@@ -189,8 +189,8 @@ def _drawings(fits: list[tuple[Path, dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def stored_drawings(folder: Path) -> list[dict[str, Any]]:
-    """Return words of the drawings in a folder, and where picture and numbers are."""
-    return [
+    """Return words of the drawings in a folder, and where picture and numbers are, in order."""
+    found = [
         {
             **read_json(path),
             "name": path.stem,
@@ -199,6 +199,7 @@ def stored_drawings(folder: Path) -> list[dict[str, Any]]:
         }
         for path in sorted(folder.glob("[!.]*.json"))
     ]
+    return sorted(found, key=lambda one: one.get("place", 0))
 
 
 def _across(dataset: Dataset, model: str, told: Mapping[str, Any]) -> list[dict[str, Any]]:

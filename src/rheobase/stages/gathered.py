@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rheobase import layout
 from rheobase.models.base import FAMILIES, Drawing, Placed, family
-from rheobase.stages.learn import load_fitted, save_drawing
+from rheobase.stages.learn import load_fitted, save_drawings
 from rheobase.storage import read_json, write_json
 
 
@@ -22,8 +22,7 @@ def aggregate(dataset: str, model: str, pairs: Sequence[tuple[int, int]]) -> Non
     there.mkdir(parents=True, exist_ok=True)
     for old in there.iterdir():
         old.unlink()
-    for name, drawing in drawings.items():
-        save_drawing(drawing, there / name)
+    save_drawings(drawings, there)
     write_json(content, layout.model_dir(dataset, model) / "metrics.json")
 
 

@@ -255,8 +255,7 @@ def evaluate(job: Job) -> None:
         if not score.rivals:
             raise ValueError(f"{job.model.family}: the score {score.name} has no rival beside it")
         scores.append({**_defined(score), "fold": job.fold, "seed": job.seed})
-    for name, drawing in model.figures(fitted, test).items():
-        save_drawing(drawing, job.folder / "figures" / name)
+    save_drawings(model.figures(fitted, test), job.folder / "figures")
     content = {"dataset": job.dataset.name, "model": job.model.name, "family": job.model.family}
     write_json({**content, "scores": scores}, job.folder / "metrics.json")
 
@@ -278,11 +277,14 @@ def _finite(number: float | None) -> float | None:
     return None if number is None or not np.isfinite(number) else number
 
 
-def save_drawing(drawing: Drawing, stem: Path) -> None:
-    """Write the picture (webp), its words (json) and its numbers (csv) beside each other."""
-    with atomic(stem.with_suffix(".webp")) as temporary:
-        drawing.figure.savefig(temporary, format="webp", dpi=144)
-    words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
-    write_json(words, stem.with_suffix(".json"))
-    if drawing.data is not None:
-        write_text(drawing.data.to_csv(index=False, lineterminator="\n"), stem.with_suffix(".csv"))
+def save_drawings(drawings: Mapping[str, Drawing], folder: Path) -> None:
+    """Write picture (webp), words (json) and numbers (csv) of each, with their order."""
+    for place, (name, drawing) in enumerate(drawings.items()):
+        stem = folder / name
+        with atomic(stem.with_suffix(".webp")) as temporary:
+            drawing.figure.savefig(temporary, format="webp", dpi=144)
+        words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
+        write_json({**words, "place": place}, stem.with_suffix(".json"))
+        if drawing.data is not None:
+            table = drawing.data.to_csv(index=False, lineterminator="\n")
+            write_text(table, stem.with_suffix(".csv"))

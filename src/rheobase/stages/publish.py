@@ -17,7 +17,7 @@ from rheobase.report.inputs import ReportInput, index_entry
 from rheobase.stages import provenance
 from rheobase.stages.collect import collect, stored_drawings
 from rheobase.stages.gathered import across
-from rheobase.stages.learn import save_drawing
+from rheobase.stages.learn import save_drawings
 from rheobase.stages.prepare import load_spec
 from rheobase.storage import write_text
 
@@ -79,8 +79,7 @@ def _over_datasets(contents: Sequence[ReportInput]) -> dict[str, tuple[Figure, .
             log.exception("%s over datasets is not shown", model)
             continue
         with tempfile.TemporaryDirectory() as here:
-            for name, drawing in drawings.items():
-                save_drawing(drawing, Path(here) / name)
+            save_drawings(drawings, Path(here))
             made[model] = drawn_figures(stored_drawings(Path(here)), Path(here), budget)
     return {model: figures for model, figures in made.items() if figures}
 

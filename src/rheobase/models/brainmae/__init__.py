@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rheobase.models.base import Drawing, Fitted, Score
+from rheobase.models.base import Drawing, Fitted, Placed, Score
 from rheobase.recording import Recording
 
 CHOICES = {
@@ -83,6 +83,9 @@ class BrainMAE:
     label: bool = True
     """Whether a label is decoded (probe, finetune, scratch)."""
     label_training: LabelTraining = LabelTraining()
+    stability: bool = False
+    """Whether each half of the training people is pretrained on too, which takes twice as long
+    again."""
     init_from: str | None = None
     """``dataset/model`` of a fit to start from instead of pretraining here."""
 
@@ -154,6 +157,13 @@ class BrainMAE:
         from rheobase.models.brainmae import figures
 
         return figures.draw(self, fitted, test)
+
+    @staticmethod
+    def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
+        """Return how alike embeddings and attention of several fits are."""
+        from rheobase.models.brainmae import stability
+
+        return stability.across(fits)
 
     @staticmethod
     def methods(settings: Mapping[str, Any], cite: Any, **told: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,35 +51,111 @@ class Agreement:
     p_value: float
 
 
-def with_connectivity(matrix: np.ndarray, connectivity: np.ndarray, *, seed: int) -> Agreement:
-    """Return Spearman's correlation of two symmetric matrices, regions shuffled for the null."""
+def with_connectivity(
+    matrix: np.ndarray, connectivity: np.ndarray, *, seed: int, sides: np.ndarray | None = None
+) -> Agreement:
+    """Return Spearman's correlation of two (region, region) matrices over pairs of regions.
+
+    The diagonal is left out. For the null the regions of one are exchanged, within the left and
+    the right hemisphere where ``sides`` tells them apart.
+    """
+    one, other = _ranked(matrix), _ranked(connectivity)
+    value = float((one * other).sum())
+    rng = np.random.default_rng([seed, 7])
+    null = [(one[np.ix_(o, o)] * other).sum() for o in shuffles(len(matrix), rng, sides)]
+    return Agreement(value, metrics.permutation_p(value, np.array(null)))
+
+
+def _ranked(matrix: np.ndarray) -> np.ndarray:
+    """Return the ranks off the diagonal, centred and of length 1; 0 on it and where unknown."""
     from scipy.stats import rankdata
 
-    rng, n = np.random.default_rng([seed, 7]), len(matrix)
-    other = rankdata(metrics.edges(connectivity))
-    ranked = metrics.from_edges(rankdata(metrics.edges(matrix)), n)
-    value = float(np.corrcoef(metrics.edges(ranked), other)[0, 1])
-    null = np.empty(DRAWS)
-    for i in range(DRAWS):
-        order = rng.permutation(n)
-        null[i] = np.corrcoef(metrics.edges(ranked[np.ix_(order, order)]), other)[0, 1]
-    return Agreement(value, metrics.permutation_p(value, null))
+    known = np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)
+    ranks = rankdata(matrix[known])
+    ranks -= ranks.mean()
+    made = np.zeros(matrix.shape)
+    made[known] = ranks / (np.linalg.norm(ranks) or 1.0)
+    return made
 
 
-def with_networks(embedded: np.ndarray, networks: np.ndarray, *, seed: int) -> Agreement:
+def shuffles(
+    count: int, rng: np.random.Generator, sides: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield random orders of regions, each side in itself."""
+    groups = [np.arange(count)] if sides is None else [np.flatnonzero(sides == s)
+                                                       for s in np.unique(sides)]  # fmt: skip
+    for _ in range(DRAWS):
+        order = np.arange(count)
+        for group in groups:
+            order[group] = rng.permutation(group)
+        yield order
+
+
+def sides_of(stored: xr.Dataset) -> np.ndarray | None:
+    """Return which regions lie left of the midline, (region,) bool; None without coordinates."""
+    return stored["x"].values < 0 if "x" in stored.coords else None
+
+
+def with_networks(
+    embedded: np.ndarray, networks: np.ndarray, *, seed: int, sides: np.ndarray | None = None
+) -> Agreement:
     """Return the adjusted Rand index of k-means on embeddings against the atlas's networks.
 
     The null exchanges the networks of regions, which keeps their sizes.
     """
     from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score
 
     count = len(np.unique(networks))
-    found = KMeans(count, random_state=seed).fit_predict(embedded)
-    rng = np.random.default_rng([seed, 8])
-    value = float(adjusted_rand_score(networks, found))
-    null = [adjusted_rand_score(rng.permutation(networks), found) for _ in range(DRAWS)]
+    found = _members(KMeans(count, random_state=seed).fit_predict(embedded))
+    own, rng = _members(networks), np.random.default_rng([seed, 8])
+    value = adjusted_rand(own, found)
+    null = [adjusted_rand(own[o], found) for o in shuffles(len(networks), rng, sides)]
     return Agreement(value, metrics.permutation_p(value, np.array(null)))
+
+
+def _members(labels: np.ndarray) -> np.ndarray:
+    """Return which label each region has, (region, label) of 0 and 1."""
+    _, own = np.unique(labels, return_inverse=True)
+    return np.eye(own.max() + 1)[own]
+
+
+def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Hubert and Arabie's adjusted Rand index of two partitions, (region, label) each."""
+
+    def pairs(counts: np.ndarray) -> float:
+        return float((counts * (counts - 1)).sum() / 2)
+
+    both = pairs(one.T @ other)
+    first, second, every = (pairs(x) for x in (one.sum(0), other.sum(0), np.array([len(one)])))
+    expected = first * second / every
+    most = (first + second) / 2
+    return (both - expected) / (most - expected) if most != expected else 1.0
+
+
+def separation(
+    alike: np.ndarray, networks: np.ndarray, *, seed: int, sides: np.ndarray | None = None
+) -> Agreement:
+    """Return the mean silhouette of the networks, distance being 1 - likeness (region, region).
+
+    Rousseeuw (1987): ``(b - a) / max(a, b)`` with a the mean distance to the own network and b the
+    least mean distance to another; 0 for a network of one region. The same null.
+    """
+    value = _silhouette(1 - alike, networks)
+    rng = np.random.default_rng([seed, 9])
+    null = [_silhouette(1 - alike, networks[o]) for o in shuffles(len(networks), rng, sides)]
+    return Agreement(value, metrics.permutation_p(value, np.array(null)))
+
+
+def _silhouette(distance: np.ndarray, networks: np.ndarray) -> float:
+    members = _members(networks)
+    own, rows, sizes = members.argmax(axis=1), np.arange(len(members)), members.sum(axis=0)
+    sums = (distance - np.diag(np.diag(distance))) @ members
+    inside = sums[rows, own] / np.maximum(sizes[own] - 1, 1)
+    outside = sums / sizes
+    outside[rows, own] = np.inf
+    nearest = outside.min(axis=1)
+    scale = np.maximum(np.maximum(inside, nearest), 1e-12)
+    return float(np.where(sizes[own] > 1, (nearest - inside) / scale, 0.0).mean())
 
 
 def own_network_share(attention: np.ndarray, networks: np.ndarray) -> tuple[float, float]:
@@ -91,23 +168,32 @@ def own_network_share(attention: np.ndarray, networks: np.ndarray) -> tuple[floa
 
 def summary(stored: xr.Dataset) -> dict[str, float]:
     """Return all agreements of a fit as plain numbers."""
-    seed = int(stored["seed"])
+    told: dict[str, Any] = {"seed": int(stored["seed"]), "sides": sides_of(stored)}
     group = stored["connectivity"].values.astype(np.float64)
-    found = with_connectivity(stored["similarity"].values, group, seed=seed)
-    made = {"embedding_connectivity": found.value, "embedding_connectivity_p": found.p_value}
-    attention = stored["attention"].values if "attention" in stored else None
+    alike = stored["similarity"].values.astype(np.float64)
+    attention = stored["attention"].values.astype(np.float64) if "attention" in stored else None
+    made = {}
+    found = {"embedding_connectivity": with_connectivity(alike, group, **told)}
     if attention is not None:
         both = (attention + attention.T) / 2
-        found = with_connectivity(both, group, seed=seed)
-        made |= {"attention_connectivity": found.value, "attention_connectivity_p": found.p_value}
+        found["attention_connectivity"] = with_connectivity(both, group, **told)
         odd = np.linalg.norm(attention - attention.T) / np.linalg.norm(attention + attention.T)
         made["attention_asymmetry"] = float(odd)
-    if "network" in stored.coords:
-        networks = stored["network"].values.astype(str)
-        if 1 < len(np.unique(networks)) < len(networks):
-            found = with_networks(stored["embedding"].values, networks, seed=seed)
-            made |= {"network_rand": found.value, "network_rand_p": found.p_value}
-            if attention is not None:
-                share, chance = own_network_share(attention, networks)
-                made |= {"own_network_share": share, "own_network_chance": chance}
+    networks = networks_of(stored)
+    if networks is not None:
+        found["network_rand"] = with_networks(stored["embedding"].values, networks, **told)
+        found["network_silhouette"] = separation(alike, networks, **told)
+        if attention is not None:
+            share, chance = own_network_share(attention, networks)
+            made |= {"own_network_share": share, "own_network_chance": chance}
+    for name, one in found.items():
+        made |= {name: one.value, f"{name}_p": one.p_value}
     return made
+
+
+def networks_of(stored: xr.Dataset) -> np.ndarray | None:
+    """Return the networks of the regions; None where the atlas has none, or one, or one each."""
+    if "network" not in stored.coords:
+        return None
+    networks = stored["network"].values.astype(str)
+    return networks if 1 < len(np.unique(networks)) < len(networks) else None

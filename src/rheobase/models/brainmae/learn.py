@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def fit(
     lagged = reconstruct.covariances(stretches)
     from_covariance = (model.embedding_start, model.embedding) == ("covariance", "learned")
     if from_covariance:
-        start_from(network, _same_frame(lagged))
+        start_from(network, reconstruct.same_frame(lagged))
     random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     notices = list(left_out)
     curves: dict[str, list[float]] = {}
@@ -74,16 +74,28 @@ def fit(
         extra |= told.coordinates
         weights |= told.weights
         notices += told.notices
+    for more in further(model, network, train, stretches, samples, seed=seed, device=device):
+        arrays |= more.arrays
+        extra |= more.coordinates
+        notices += more.notices
     return Fitted(
         xr.Dataset(arrays, coords=extra), weights=weights, metrics=scalars,
         history={k: v for k, v in curves.items() if v}, notices=tuple(notices),
     )  # fmt: skip
 
 
-def _same_frame(lagged: np.ndarray) -> np.ndarray:
-    """Return the covariance within a frame of that of three frames."""
-    n = len(lagged) // 3
-    return lagged[n : 2 * n, n : 2 * n]
+def further(
+    model: BrainMAE, network: BrainMAENetwork, train: Sequence[Recording],
+    stretches: Sequence[Run], samples: int, *, seed: int, device: str,
+) -> Iterator[labels.Learnt]:  # fmt: skip
+    """Yield what is kept to compare the test part with and, if asked for, what halves learn."""
+    from rheobase.models.brainmae import halves, reference
+
+    segments = segments_of(model, samples, 1 / train[0].rate)
+    yield reference.fit(model, network, train, stretches, samples, segments=segments,
+                        device=device)  # fmt: skip
+    if model.stability:
+        yield halves.fit(model, stretches, samples, train[0], seed=seed, device=device)
 
 
 @torch.no_grad()
@@ -200,7 +212,7 @@ def _arrays(
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
     """Return what is kept beside the weights, with its coordinates."""
     first, n_regions = train[0], len(train[0].unit_names)
-    _, vectors = np.linalg.eigh(_same_frame(lagged))
+    _, vectors = np.linalg.eigh(reconstruct.same_frame(lagged))
     count = min(reconstruct.COMPONENTS, n_regions)
     each = [_connectivity(s) for s in by_name(train).values()]
     group = np.mean(each, axis=0)
@@ -220,7 +232,7 @@ def _arrays(
     }  # fmt: skip
     if "network" in first.data.coords:
         coordinates["network"] = ("unit", first.data["network"].values.astype(str))
-    for name in ("x_mm", "y_mm", "z_mm"):
+    for name in ("x", "y", "z"):
         if name in first.data.coords:
             coordinates[name] = ("unit", first.data[name].values)
     return arrays, coordinates

@@ -163,12 +163,34 @@ def gaussian(
     ``C_mo (C_oo + noise I)^-1 x_o`` with the training part's covariance C (region, region); with a
     larger ``noise`` this is ridge regression from visible to hidden regions.
     """
+    given = Conditional(covariance, noise)
 
     def weights(seen: np.ndarray, away: np.ndarray) -> np.ndarray:
-        inside = covariance[np.ix_(seen, seen)] + noise * np.eye(int(seen.sum()))
-        return np.linalg.solve(inside, covariance[np.ix_(seen, away)]).T
+        return given.weights(np.flatnonzero(seen), np.flatnonzero(away))
 
     return _by_frame(run, hidden, samples, weights)
+
+
+class Conditional:
+    """The mean of some of the variables of a Gaussian given all others."""
+
+    def __init__(self, covariance: np.ndarray, noise: float) -> None:
+        self.noisy = covariance + noise * np.eye(len(covariance))
+        self.precision = np.linalg.inv(self.noisy)
+
+    def weights(
+        self, seen: np.ndarray, away: np.ndarray, wanted: slice = slice(None)
+    ) -> np.ndarray:
+        """Return what turns ``seen`` into the ``wanted`` of ``away``, (wanted, seen).
+
+        ``seen`` and ``away`` together are everything. ``K_mo K_oo^-1`` or, the same,
+        ``-P_mm^-1 P_mo`` with P the inverse of K, whichever has the smaller system.
+        """
+        if len(seen) <= len(away):
+            inside = self.noisy[np.ix_(seen, seen)]
+            return np.linalg.solve(inside, self.noisy[np.ix_(seen, away[wanted])]).T
+        inside = self.precision[np.ix_(away, away)]
+        return -np.linalg.solve(inside, self.precision[np.ix_(away, seen)])[wanted]
 
 
 def _by_frame(
@@ -192,22 +214,26 @@ def gaussian_3(run: Run, hidden: np.ndarray, *, samples: int, covariance: np.nda
     """
     regions = hidden.shape[1]
     made = run.signal[: len(hidden) * samples].astype(np.float64)
+    given = {}
+    for _, lags in _neighbours(samples):
+        columns = np.concatenate([lag * regions + np.arange(regions) for lag in lags])
+        given[tuple(lags)] = Conditional(covariance[np.ix_(columns, columns)], NOISE)
     for segment, away in enumerate(hidden):
-        if away.all():
-            made[segment * samples : (segment + 1) * samples] = 0
-            continue
         part = made[segment * samples : (segment + 1) * samples]
+        if away.all():
+            part[:] = 0
+            continue
         shown = part[:, ~away].copy()
         padded = np.pad(shown, ((1, 1), (0, 0)))
-        stacked = np.concatenate([padded[:-2], padded[1:-1], padded[2:]], axis=1)
-        middle = regions + np.flatnonzero(away)
+        stacked = np.stack([padded[:-2], padded[1:-1], padded[2:]], axis=1)
         for frames, lags in _neighbours(samples):
-            columns = np.concatenate([lag * regions + np.flatnonzero(~away) for lag in lags])
-            inside = covariance[np.ix_(columns, columns)] + NOISE * np.eye(len(columns))
-            solved = np.linalg.solve(inside, covariance[np.ix_(columns, middle)])
-            used = np.concatenate([stacked[frames].reshape(-1, 3, shown.shape[1])[:, lag]
-                                   for lag in lags], axis=1)  # fmt: skip
-            part[np.ix_(np.arange(samples)[frames], away)] = used @ solved
+            lagged, first = np.tile(away, len(lags)), lags.index(1) * int(away.sum())
+            weights = given[tuple(lags)].weights(
+                np.flatnonzero(~lagged), np.flatnonzero(lagged),
+                slice(first, first + int(away.sum())),
+            )  # fmt: skip
+            used = stacked[frames][:, lags].reshape(-1, len(lags) * shown.shape[1])
+            part[np.ix_(np.arange(samples)[frames], away)] = used @ weights.T
     return made
 
 
@@ -220,6 +246,12 @@ def _neighbours(samples: int) -> list[tuple[slice, list[int]]]:
         (slice(1, samples - 1), [0, 1, 2]),
         (slice(samples - 1, samples), [0, 1]),
     ]
+
+
+def same_frame(lagged: np.ndarray) -> np.ndarray:
+    """Return the covariance within a frame of that of three frames, (region, region)."""
+    n = len(lagged) // 3
+    return lagged[n : 2 * n, n : 2 * n]
 
 
 def covariances(runs: Sequence[Run]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 from rheobase import metrics
 from rheobase.models.base import Fitted, Score
-from rheobase.models.brainmae import labels, people, reconstruct, states
+from rheobase.models.brainmae import fidelity, labels, people, reconstruct, states
 from rheobase.models.brainmae.learn import network_of, segments_of
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.pretrain import RATIOS
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from rheobase.recording import Recording
 
 MODES = ("finetune", "probe", "scratch")
-HEADLINE_RATIO = 0.5
+SCORED = (0.15, *RATIOS)
+"""Shares of hidden regions that are scored; one half comes first"""
 
 
 def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
@@ -41,9 +42,15 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
             made += decoding(model, fitted, network, test, stretches, samples)
         except NotDecodableError as reason:
             caution = f"{labels.NOT_DECODED} here: {reason}"
-    order = sorted(RATIOS, key=lambda ratio: (ratio != HEADLINE_RATIO, ratio))
     fills = fillers(model, fitted, network, 1 / test[0].rate)
-    made += [reconstruction(fills, stretches, samples, ratio) for ratio in order]
+    half = fidelity.measure(fills, stretches, samples, fidelity.expected(fitted.arrays))
+    made += [reconstruction(half.tallies, fidelity.RATIO)]
+    for ratio in SCORED:
+        if ratio != fidelity.RATIO:
+            tallies = {name: reconstruct.tally(fill, stretches, samples, ratio)
+                       for name, fill in fills.items()}  # fmt: skip
+            made.append(reconstruction(tallies, ratio))
+    made += fidelity.scores(half)
     told = people.score(model, fitted, network, test)
     made += [told] if told else []
     first = made[0]
@@ -57,14 +64,13 @@ def fillers(
     """Return how the network and each rival fill in hidden regions; the network first."""
     samples = int(fitted.arrays["samples"])
     lagged = fitted.arrays["rival/covariance_3"].values.astype(np.float64)
-    n = len(lagged) // 3
-    same = lagged[n : 2 * n, n : 2 * n]
+    same = reconstruct.same_frame(lagged)
     segments = segments_of(model, samples, period_s)
     return {
         "brainmae": reconstruct.by_network(
             network, samples=samples, segments=segments, period_s=period_s, device="cpu"
         ),
-        "mean": lambda run, hidden: np.zeros((len(hidden) * samples, n)),
+        "mean": lambda run, hidden: np.zeros((len(hidden) * samples, len(same))),
         "linear_interpolation": partial(reconstruct.linear, samples=samples),
         "pca": partial(
             reconstruct.pca, samples=samples, components=fitted.arrays["rival/components"].values
@@ -73,20 +79,23 @@ def fillers(
         "conditional_gaussian_3": partial(
             reconstruct.gaussian_3, samples=samples, covariance=lagged
         ),
+        "ridge": partial(
+            reconstruct.gaussian,
+            samples=samples,
+            covariance=same,
+            noise=float(fitted.arrays["rival/ridge_penalty"]),
+        ),
     }
 
 
-def reconstruction(
-    fills: dict[str, reconstruct.Filler], stretches: Sequence[Run], samples: int, ratio: float
-) -> Score:
+def reconstruction(tallies: Mapping[str, reconstruct.Tally], ratio: float) -> Score:
     """Return R2 over hidden regions of all runs."""
-    found = {
-        name: float(reconstruct.tally(fill, stretches, samples, ratio).r2)
-        for name, fill in fills.items()
-    }
+    found = {name: float(tally.r2) for name, tally in tallies.items()}
     value, found["mean"] = found.pop("brainmae"), 0.0
-    note = f"{ratio:.0%} of the regions of each segment are hidden; 0 is each region's own mean"
-    return Score(f"masked_r2_{round(100 * ratio)}", value, found, note=note)
+    percent = round(100 * ratio)
+    note = "all methods see the same visible regions; 0 is each region's own mean"
+    title = f"R² of hidden regions ({percent} % hidden)"
+    return Score(f"masked_r2_{percent}", value, found, note=note, title=title)
 
 
 def decoding(

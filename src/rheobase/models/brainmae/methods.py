@@ -33,6 +33,11 @@ def sentences(
             f"{high:.0%} of each segment's regions, with weight {settings['mask_weight']:g} on the "
             "hidden part of the loss."
         )
+    said.append(
+        "Hidden regions of the test part were filled in too by linear interpolation, ten principal "
+        "components, ridge regression with a penalty chosen on people left out, and Gaussians "
+        "conditioned on the visible regions."
+    )
     if settings["label"] and label and label["over_time"]:
         said.append(_blocks(settings["label_training"], label["name"], frames))
     elif settings["label"] and label:

@@ -130,10 +130,12 @@ def _dots(table) -> Drawing:  # noqa: ANN001
                                 if np.isfinite(mean := table.loc[table["pair"] == pair, t].mean()))
         for pair in pairs
     )  # fmt: skip
-    caption = (
-        "Each mark compares two fits, region pair by region pair; the black line is the mean. "
-        f"{said}. Another seed changes nothing but chance. Other folds share part of their "
-        "training people, so their agreement is no proof for other people."
-    )
+    notes = {"other seed": "Another seed changes nothing but chance.",
+             "other fold": "Folds share part of their training people, so their agreement is no "
+                           "proof for other people."}  # fmt: skip
+    caption = " ".join([
+        f"Each mark compares two fits over pairs of regions; the black line is the mean: {said}.",
+        *(note for pair, note in notes.items() if pair in pairs),
+    ])  # fmt: skip
     alt = f"Dots of correlations between fits. {said}."
     return Drawing(figure, "How alike the fits are", caption, alt, table.round(4))

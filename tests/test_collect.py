@@ -129,3 +129,4 @@ def test_pictures_are_read_and_a_damaged_one_is_an_error(dataset):
     assert content.pictures["sub-1"].attrs["regions"] == 3
     assert "place" not in content.pictures["sub-1"]
     assert "sub-2.nc" in content.errors[0]["message"]
+    assert not collect(dataset, MODELS, "", drawn=False).pictures

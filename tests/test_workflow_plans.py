@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
+from nilearn_files import serve
 from rheobase.stages import plan
+from rheobase.stages.tables import write_tables
 from workflow_runs import LINEAR, ROOT, SNAKEMAKE, change, planned, run, tiny
 
 PAGES = {"provenance": 1, "report": 1, "index": 1}
@@ -13,8 +15,13 @@ EXAMPLES = sorted((ROOT / "config" / "examples").rglob("*.yaml"))
 
 
 @pytest.fixture
-def shipped(tmp_path):
-    """Return a folder without results that has the shipped configs."""
+def shipped(tmp_path, monkeypatch):
+    """Return a folder without results that has the shipped configs, and the tables to be made."""
+    serve(monkeypatch, people=155)
+    monkeypatch.setenv("RHEOBASE_DOWNLOADS", str(tmp_path / "downloads"))
+    for name in ("abide_pcp", "development_fmri"):
+        shutil.copy(ROOT / "config" / "examples" / f"{name}.yaml", tmp_path)
+        write_tables(tmp_path / f"{name}.yaml")
     (tmp_path / "config").symlink_to(ROOT / "config")
     return tmp_path
 

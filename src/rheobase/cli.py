@@ -114,6 +114,11 @@ def _for_people(commands: argparse._SubParsersAction) -> None:
     init.add_argument("folder", type=Path)
     init.add_argument("--output", type=Path, default=Path("config.yaml"))
     init.set_defaults(call=_init)
+    table = commands.add_parser(
+        "table", help="write the table of recordings of data sets that nilearn downloads"
+    )
+    table.add_argument("config", type=Path)
+    table.set_defaults(call=_table)
     models = commands.add_parser("models", help="the table of model families")
     models.set_defaults(call=_models)
     verify = commands.add_parser("verify", help="check every result against its checksum")
@@ -245,6 +250,12 @@ def _init(arguments: argparse.Namespace) -> None:
     from rheobase.stages.init import init
 
     print(init(arguments.folder, arguments.output))
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    from rheobase.stages.tables import write_tables
+
+    print(write_tables(arguments.config))
 
 
 def _models(arguments: argparse.Namespace) -> None:

@@ -226,7 +226,12 @@ def _with_table(raw: Mapping[str, Any], data_dir: Path, files: Sequence[Path]) -
     if "table" not in raw:
         return raw
     name = raw["table"].format_map({"data_dir": data_dir})
-    found = find_table(name, files)
+    try:
+        found = find_table(name, files)
+    except ValueError as error:
+        if raw["source"]["kind"] != "nilearn":
+            raise
+        raise ValueError(f"{error}; `rheobase table` with this file writes it") from error
     if found == Path(name):
         return raw
     return {**raw, "table": str(found).replace("{", "{{").replace("}", "}}")}

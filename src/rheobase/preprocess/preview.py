@@ -105,7 +105,7 @@ def course(values: np.ndarray) -> list[float | None]:
     bins = spread(len(values), SERIES_POINTS)
     with np.errstate(invalid="ignore"):
         largest = np.fmax.reduceat(values, bins)
-    return [None if not np.isfinite(v) else float(f"{v:.4g}") for v in largest]
+    return [None if not np.isfinite(v) else float(f"{v:.6g}") for v in largest]
 
 
 def spread(length: int, most: int) -> np.ndarray:

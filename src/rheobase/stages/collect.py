@@ -29,8 +29,13 @@ NOT_SHOWN = ("config", "outputs", "dataset")
 Error = dict[str, str]
 
 
-def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> ReportInput:
-    """Return everything that is known of a dataset; what is missing is left out, with its error."""
+def collect(
+    dataset: Dataset, told: Mapping[str, Any], config_text: str, *, drawn: bool = True
+) -> ReportInput:
+    """Return everything that is known of a dataset; what is missing is left out, with its error.
+
+    Pictures are read only where they are ``drawn``.
+    """
     from rheobase.evaluate.truth import compare_with_truth
     from rheobase.preprocess.quality import compare
 
@@ -38,7 +43,7 @@ def collect(dataset: Dataset, told: Mapping[str, Any], config_text: str) -> Repo
     names = [entry.name for entry in dataset.recordings]
     about = _each(names, lambda name: _about(dataset, name), problems)
     qc = _each(names, lambda name: read_json(layout.qc_path(dataset.name, name)), problems)
-    pictures, motion = _pictures(dataset, qc, problems)
+    pictures, motion = _pictures(dataset, qc, problems) if drawn else ({}, None)
     splits = _each(["splits"], lambda _: read_json(layout.splits_path(dataset.name)), problems)
     fits = {model: list(_current(dataset, model, told)) for model in told["models"]}
     scores = {model: made for model, found in fits.items() if (made := _scores(found, problems))}

@@ -58,7 +58,7 @@ def index(specs: str) -> None:
     contents = []
     for told in json.loads(specs):
         dataset, _ = load_spec(json.dumps(told["spec"]))
-        contents.append(collect(dataset, told["models"], ""))
+        contents.append(collect(dataset, told["models"], "", drawn=False))
     page = render_index([index_entry(content) for content in contents], _over_datasets(contents))
     write_text(page, layout.RESULTS / "index.html")
 

@@ -1,11 +1,13 @@
 """One training step of BrainMAE beside the networks of ml4fmri, on the same batch of runs.
 
 The peers classify and ours reconstructs, so only the batch is equal: forward, backward and
-optimiser step of each, with the optimiser that each uses.
+optimiser step of each, with the optimiser that each uses. ``python -m benchmarks.brainmae`` says
+where the time of a step of ours goes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +23,13 @@ SLOW_PEERS = ("DICE", "BolT", "Glacier")
 """Seconds a step each; measured once."""
 STEPS = 5
 LIMIT_CPU_S = 0.45
+KINDS = {
+    "matrix products": ("mm", "addmm", "bmm", "scaled_dot_product"),
+    "GELU": ("gelu",),
+    "copies": ("copy_",),
+    "layer norms": ("native_layer_norm",),
+}
+"""Where a step's time goes, by the start of an operation's name."""
 
 
 def rows() -> Iterator[Row]:
@@ -104,3 +113,29 @@ def theirs(*, name: str) -> Callable[[], dict[str, Any]]:
         return {"batch": made.sum(dtype=np.float64)}
 
     return run
+
+
+def shares(steps: int = 5) -> dict[str, float]:
+    """Return the share of each kind of operation in the time of a step of ours."""
+    from torch.profiler import ProfilerActivity, profile
+
+    run = step(**ours("sg").arguments)
+    run()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(steps):
+            run()
+    spent: Counter[str] = Counter()
+    for event in profiler.key_averages():
+        spent[event.key.removeprefix("aten::").lstrip("_")] += event.self_cpu_time_total
+    total = sum(spent.values())
+    made = {
+        kind: sum(time for name, time in spent.items() if name.startswith(starts))
+        for kind, starts in KINDS.items()
+    }
+    made["the rest"] = total - sum(made.values())
+    return {kind: time / total for kind, time in made.items()}
+
+
+if __name__ == "__main__":
+    for _kind, _share in shares().items():
+        print(f"{_kind:<16} {_share:.0%}")

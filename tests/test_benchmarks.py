@@ -150,3 +150,11 @@ def test_every_file_of_the_benchmarks_is_short():
     folder = Path(command.__file__).parent
     long = [p.name for p in folder.glob("*.py") if len(p.read_text().splitlines()) > 300]
     assert long == []
+
+
+def test_the_time_of_a_step_is_shared_out_whole():
+    from benchmarks import brainmae
+
+    found = brainmae.shares(steps=1)
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["matrix products"] > found["layer norms"] > 0

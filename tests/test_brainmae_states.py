@@ -115,7 +115,10 @@ def test_nothing_outside_a_block_reaches_its_vector():
         torch.manual_seed(0)
         network = BrainMAENetwork(Sizes(5, SAMPLES, 8, 8, 2, 1, 1, 1, "sg", "flatten", "learned",
                                         False))  # fmt: skip
-        told[name] = blocks.all_read(network, deck, chosen).numpy(), chosen.known.x
+        reader = blocks.Reader.of(network)
+        told[name] = reader.vectors(deck, chosen), chosen.known.x
+        assert reader.share() ** 2 == pytest.approx([8] * 8 + [5] * 5)
+        np.testing.assert_allclose(told[name][0][:, 8:], chosen.known.x @ reader.maps)
     for before, outside, within in zip(*told.values(), strict=True):
         np.testing.assert_array_equal(before, outside)
         assert not np.isclose(before, within).any()

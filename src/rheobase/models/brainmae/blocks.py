@@ -2,8 +2,9 @@
 
 A block is an unbroken stretch of one label within one unbroken stretch of a recording, moved later
 by the delay of the response. The encoder reads it as the mean over all segments that lie inside it,
-one volume apart; a block shorter than a segment as the one segment that is centred on it. Rivals
-see the mean of the same volumes.
+one volume apart; a block shorter than a segment as the one segment that is centred on it. Beside
+that stands how active each map of its embeddings is over the block. Rivals see the mean of the same
+volumes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rheobase.models.brainmae import switching
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.segments import MOST_FLAGGED, Deck, Run
 from rheobase.models.decoding import examples
@@ -126,6 +128,34 @@ def read(network: BrainMAENetwork, deck: Deck, blocks: Blocks) -> Tensor:
     shown = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=parts[0].device)
     read = network.embed(torch.cat(parts)[None], shown)[0]
     return torch.stack([one.mean(dim=0) for one in read.split([len(part) for part in parts])])
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a block's vector is made of: an encoder, and the maps of its first embeddings."""
+
+    network: BrainMAENetwork
+    maps: np.ndarray
+    """(region, map)"""
+
+    @classmethod
+    def of(cls, network: BrainMAENetwork) -> Reader:
+        """Return the reader of a network, its maps those of its embeddings."""
+        return cls(network, switching.embedding_maps(network.regions(), None).numpy())
+
+    def besides(self, blocks: Blocks) -> np.ndarray:
+        """Return the mean course of every map over each block, (block, map) float64."""
+        return blocks.known.x @ self.maps
+
+    def vectors(self, deck: Deck, blocks: Blocks) -> np.ndarray:
+        """Return the encoder's part and then the other, (block, feature) float64."""
+        told = all_read(self.network, deck, blocks).double().cpu().numpy()
+        return np.concatenate([told, self.besides(blocks)], axis=1)
+
+    def share(self) -> np.ndarray:
+        """Return the root of the size of each feature's group, as for recordings, (feature,)."""
+        sizes = self.network.sizes.segment_width, self.maps.shape[1]
+        return np.concatenate([np.full(size, size**0.5) for size in sizes])
 
 
 @torch.no_grad()

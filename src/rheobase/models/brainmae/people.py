@@ -11,6 +11,7 @@ from rheobase import metrics
 from rheobase.models import identify
 from rheobase.models.base import Fitted, Score
 from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.switching import embedding_maps
 from rheobase.models.decoding import null
 from rheobase.models.inputs import own_standard
 
@@ -34,7 +35,7 @@ def score(
     sides = [[_signal(pair[side]) for pair in pairs] for side in (0, 1)]
     if len(pairs) < 2 or any(len(x) < LEAST_VOLUMES for side in sides for x in side):
         return None
-    maps = np.linalg.svd(network.regions().detach().double().numpy(), full_matrices=False)[0]
+    maps = embedding_maps(network.regions(), None).numpy()
     ours = [np.stack([profile(x, maps) for x in side]) for side in sides]
     rng = null.stream(int(fitted.arrays["seed"]), 1, test)
     found = identify.people(*(_centred(x) for x in ours), rng=rng,
@@ -53,6 +54,7 @@ def score(
     return Score(
         "identification_accuracy", found.accuracy, beside, chance=1 / found.people,
         p_value=found.p_value, note=note, null=found.null,
+        title="share of people found again",
     )  # fmt: skip
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from rheobase.models.brainmae import BrainMAE
     from rheobase.recording import Recording
 
-MODES = ("finetune", "probe", "scratch")
+MODES = {"finetune": "finetuned encoder", "probe": "probe of the frozen encoder",
+         "scratch": "encoder from scratch"}  # fmt: skip
+MEASURES = {"balanced_accuracy": "decoding, balanced accuracy", "auroc": "decoding, AUROC",
+            "r2": "decoding, R²", "mae": "decoding, mean absolute error"}  # fmt: skip
 SCORED = (0.15, *RATIOS)
 """Shares of hidden regions that are scored; one half comes first"""
 
@@ -130,7 +133,8 @@ def decoding(
         areas = {name: _auroc(known.y == classes[1], out[:, 1] - out[:, 0])
                  for name, out in outputs.items()}  # fmt: skip
         beside = {name: areas[name] for name in rivals}
-        made += [Score(_name(mode, "auroc"), areas[mode], beside, chance=0.5) for mode in MODES]
+        made += [Score(_name(mode, "auroc"), areas[mode], beside, chance=0.5,
+                       title=_title(mode, "auroc")) for mode in MODES]  # fmt: skip
     return states.of_blocks(made, fitted, test) if known.within else made
 
 
@@ -142,8 +146,12 @@ def _score(
         _name(mode, what), value, rivals,
         chance=float(drawn.mean()) if len(drawn) else level,
         p_value=metrics.permutation_p(value, drawn) if len(drawn) else None,
-        note=note, null=null.rounded(drawn),
+        note=note, null=null.rounded(drawn), title=_title(mode, what),
     )  # fmt: skip
+
+
+def _title(mode: str, what: str) -> str:
+    return f"{MEASURES[what]} ({MODES[mode]})"
 
 
 def _name(mode: str, what: str) -> str:
@@ -189,6 +197,6 @@ def _values(
         made.append(_score(mode, "r2", r2[mode], beside, drawn, None, note))
     mean = float(np.abs(y - centre).mean())
     beside = {**{name: error[name] for name in rivals}, "training_mean": mean}
-    made += [Score(_name(mode, "mae"), error[mode], beside, higher_is_better=False)
-             for mode in MODES]  # fmt: skip
+    made += [Score(_name(mode, "mae"), error[mode], beside, higher_is_better=False,
+                   title=_title(mode, "mae")) for mode in MODES]  # fmt: skip
     return made

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rheobase import rivals
 from rheobase.models.brainmae import labels, tune
-from rheobase.models.brainmae.blocks import Blocks, all_read, find, read
+from rheobase.models.brainmae.blocks import Blocks, Reader, all_read, find, read
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.segments import Deck, Run
 from rheobase.models.decoding import classify, decode, pack, vectors
@@ -46,8 +46,9 @@ def fit(
     blocks = find(train, stretches, samples, delay=delay, ignore=how.ignore_labels)
     targets, classes = _targets(blocks, first)
     deck = Deck(stretches, samples=samples, period_s=1 / first.rate, device=device)
-    told = all_read(network, deck, blocks).double().cpu().numpy()
-    decoders = {"probe": linear("probe", blocks, told, cs),
+    readers = {"finetune": Reader.of(network), "scratch": Reader.of(untrained)}
+    told, share = readers["finetune"].vectors(deck, blocks), readers["finetune"].share()
+    decoders = {"probe": linear("probe", blocks, told, cs, share),
                 "activity_lr": linear("activity_lr", blocks, blocks.known.x, cs),
                 "pca_lr": principal(blocks, told.shape[1], cs)}  # fmt: skip
     for name, decoder in decoders.items():
@@ -57,8 +58,9 @@ def fit(
     learnt.coordinates["class"] = classes.astype(str)
     plan = labels.tuning(model, samples, deck.period_s)
     slow = replace(plan, encoder_rate=how.scratch_rate, layer_decay=1.0)
-    for name, own, rates in (("finetune", network, plan), ("scratch", untrained, slow)):
-        made = tuned(own, deck, blocks, targets, rates, cs, seed=seed)
+    for name, rates in (("finetune", plan), ("scratch", slow)):
+        learnt.arrays[_maps(name)] = ("unit", "map_of_all"), readers[name].maps
+        made = tuned(readers[name], deck, blocks, targets, rates, cs, seed=seed)
         learnt.weights |= {f"{name}/{k}": v.detach().cpu().numpy().copy()
                            for k, v in made.state_dict().items()}  # fmt: skip
     return learnt
@@ -99,9 +101,11 @@ def grouped(blocks: Blocks, x: np.ndarray) -> Examples:
     return replace(blocks.known, x=x, subject=together, recording=together)
 
 
-def linear(name: str, blocks: Blocks, x: np.ndarray, cs: Sequence[float]) -> decode.Decoder:
+def linear(
+    name: str, blocks: Blocks, x: np.ndarray, cs: Sequence[float], share: np.ndarray | float = 1.0
+) -> decode.Decoder:
     """Return a logistic regression, classes weighted alike, its penalty from inner folds."""
-    return vectors.fit_classes(grouped(blocks, x), features=name, cs=cs, balanced=True)
+    return vectors.fit_classes(grouped(blocks, x), features=name, cs=cs, share=share, balanced=True)
 
 
 def principal(blocks: Blocks, count: int, cs: Sequence[float]) -> decode.Decoder:
@@ -133,7 +137,7 @@ def held_out(groups: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def tuned(
-    network: BrainMAENetwork, deck: Deck, blocks: Blocks, targets: tune.Targets,
+    reader: Reader, deck: Deck, blocks: Blocks, targets: tune.Targets,
     plan: tune.Tuning, cs: Sequence[float], *, seed: int,
 ) -> tune.Tuned:  # fmt: skip
     """Return the encoder with its head, both trained on from a linear probe.
@@ -146,27 +150,29 @@ def tuned(
         inside, check = targets.subset(~held), targets.subset(held)
         left, kept = blocks.take(np.flatnonzero(held)), blocks.take(np.flatnonzero(~held))
         losses: list[float] = []
-        for model in _course(network, deck, kept, inside, plan, cs, seed):
-            losses.append(_loss(model, deck, left, check, inside))
+        for model in _course(reader, deck, kept, inside, plan, cs, seed):
+            losses.append(_loss(model, deck, reader, left, check, inside))
             if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
                 break
         epochs = int(np.argmin(losses))
-    course = _course(network, deck, blocks, targets, plan, cs, seed)
+    course = _course(reader, deck, blocks, targets, plan, cs, seed)
     return next(itertools.islice(course, epochs, None)).eval()
 
 
 def _course(
-    network: BrainMAENetwork, deck: Deck, blocks: Blocks, targets: tune.Targets,
+    reader: Reader, deck: Deck, blocks: Blocks, targets: tune.Targets,
     plan: tune.Tuning, cs: Sequence[float], seed: int,
 ) -> Iterator[tune.Tuned]:  # fmt: skip
     """Yield the encoder with its head before the first epoch and after each."""
-    told = all_read(network, deck, blocks).double().cpu().numpy()
-    probe = linear("probe", blocks, told, cs)
-    model = tune.Tuned(copy.deepcopy(network), told.shape[1], targets.outputs)
+    told = reader.vectors(deck, blocks)
+    probe = linear("probe", blocks, told, cs, reader.share())
+    model = tune.Tuned(copy.deepcopy(reader.network), told.shape[1], targets.outputs)
     model = model.to(deck.signals[0].device).start(probe, targets)
+    besides = _besides(reader, deck, blocks)
 
     def loss_of(part: np.ndarray, rng: np.random.Generator) -> Tensor:
-        found = _head(model, read(model.network, deck, blocks.take(part).some(DRAWS, rng)))
+        drawn = read(model.network, deck, blocks.take(part).some(DRAWS, rng))
+        found = model(drawn, besides[part])
         return tune.label_loss(found, part.tolist(), targets, targets)
 
     yield model
@@ -174,15 +180,16 @@ def _course(
         yield model
 
 
-def _head(model: tune.Tuned, told: Tensor) -> Tensor:
-    return model(told, told[:, :0])
+def _besides(reader: Reader, deck: Deck, blocks: Blocks) -> Tensor:
+    return torch.from_numpy(reader.besides(blocks)).to(deck.signals[0].device, torch.float32)
 
 
 @torch.no_grad()
 def _loss(
-    model: tune.Tuned, deck: Deck, blocks: Blocks, targets: tune.Targets, inside: tune.Targets
-) -> float:
-    found = _head(model, all_read(model.network, deck, blocks))
+    model: tune.Tuned, deck: Deck, reader: Reader, blocks: Blocks, targets: tune.Targets,
+    inside: tune.Targets,
+) -> float:  # fmt: skip
+    found = model(all_read(model.network, deck, blocks), _besides(reader, deck, blocks))
     return float(tune.label_loss(found, range(len(targets.y)), targets, inside))
 
 
@@ -194,8 +201,8 @@ def outputs(
     arrays, ignore = fitted.arrays, model.label_training.ignore_labels
     blocks = find(test, stretches, samples, delay=int(arrays[DELAY]), ignore=ignore)
     deck = Deck(stretches, samples=samples, period_s=1 / test[0].rate, device="cpu")
-    told = all_read(network, deck, blocks).double().numpy()
-    made = {}
+    readers = {name: Reader(network, arrays[_maps(name)].values) for name in labels.TUNED}
+    told, made = readers["finetune"].vectors(deck, blocks), {}
     for name, x in (("probe", told), ("activity_lr", blocks.known.x), ("pca_lr", blocks.known.x)):
         decoder = pack.from_arrays(arrays, _prefix(name))
         assert decoder is not None
@@ -205,7 +212,8 @@ def outputs(
                    for k, v in fitted.weights.items() if k.startswith(f"{name}/")}  # fmt: skip
         own = tune.load(weights, BrainMAENetwork(network.sizes))
         with torch.no_grad():
-            made[name] = _head(own, all_read(own.network, deck, blocks)).numpy()
+            besides = _besides(readers[name], deck, blocks)
+            made[name] = own(all_read(own.network, deck, blocks), besides).numpy()
     return blocks.known, made
 
 
@@ -219,6 +227,10 @@ def of_blocks(scores: Sequence[Score], fitted: Fitted, test: Sequence[Recording]
     said = f"{shared} of recordings in both parts, so decoding may be flattered" if shared else ""
     made = [replace(score, unit="per block") for score in scores]
     return [replace(made[0], caution=said), *made[1:]]
+
+
+def _maps(name: str) -> str:
+    return f"label/{name}_maps"
 
 
 def _prefix(name: str) -> str:

@@ -42,9 +42,9 @@ class Switching:
     """(state, state), rows sum to 1"""
 
 
-def embedding_maps(embedded: Tensor) -> Tensor:
-    """Return the leading maps of region embeddings (region, width), (region, component)."""
-    return torch.linalg.svd(embedded.detach().cpu().double(), full_matrices=False).U[:, :COMPONENTS]
+def embedding_maps(embedded: Tensor, count: int | None = COMPONENTS) -> Tensor:
+    """Return the leading maps, or all, of region embeddings (region, width), (region, map)."""
+    return torch.linalg.svd(embedded.detach().cpu().double(), full_matrices=False).U[:, :count]
 
 
 def principal_maps(covariance: np.ndarray) -> Tensor:

@@ -1,0 +1,1 @@
+"""Dynamic functional connectomes: tensor factorisation of pairwise affinities over time."""

@@ -249,6 +249,7 @@ def test_nwb_stored_region_by_time_is_turned_and_says_so(tmp_path, traces):
     raw = load(save_nwb(tmp_path / "a.nwb", ("Fluorescence", "F", traces.T, {"rate": 1.0})), "nwb")
     np.testing.assert_array_equal(raw.signal, traces)
     assert raw.steps[0]["step"] == "transpose"
+    assert raw.notes[0].startswith("F is stored region by time")
 
 
 @pytest.mark.filterwarnings("ignore:.*The second dimension of data does not match:UserWarning")
@@ -265,11 +266,34 @@ def test_nwb_regular_timestamps_give_the_rate(tmp_path, traces, rng, rate, decim
     assert load(path, "nwb").rate_hz == pytest.approx(rate, rel=0.02)
 
 
-def test_nwb_irregular_timestamps_are_refused(tmp_path, traces):
+def test_nwb_uneven_timestamps_are_brought_onto_an_even_clock(tmp_path):
+    stamps = 5 + np.arange(40) / 4
+    stamps[20:] += 0.06
+    wave = np.outer(stamps, np.arange(1, 7))
+    path = save_nwb(tmp_path / "a.nwb", ("Fluorescence", "F", wave, {"timestamps": stamps}))
+    raw = load(path, "nwb")
+    assert raw.rate_hz == pytest.approx(4)
+    np.testing.assert_allclose(raw.signal[:, 0], 5 + np.arange(40) / 4)
+    assert raw.steps[0]["step"] == "even clock"
+    assert "uneven, by up to 24 % of the median step (limit 10 %)" in raw.notes[0]
+
+
+def test_nwb_gaps_between_timestamps_hold_nothing(tmp_path, traces):
     stamps = np.arange(40) / 4
-    stamps[20:] += 0.05
+    stamps[20:] += 2
     path = save_nwb(tmp_path / "a.nwb", ("Fluorescence", "F", traces, {"timestamps": stamps}))
-    with pytest.raises(ValueError, match=r"sample 20: time of F is not even: .* \(limit 10%"):
+    raw = load(path, "nwb")
+    missing = np.isnan(raw.signal).all(axis=1)
+    assert np.flatnonzero(missing).tolist() == list(range(20, 28))
+    np.testing.assert_allclose(raw.signal[28:], traces[20:])
+    assert "8 frames inside gaps count as bad" in raw.notes[0]
+
+
+def test_nwb_timestamps_that_fall_are_refused(tmp_path, traces):
+    stamps = np.arange(40) / 4
+    stamps[20] = 1
+    path = save_nwb(tmp_path / "a.nwb", ("Fluorescence", "F", traces, {"timestamps": stamps}))
+    with pytest.raises(ValueError, match=r"sample 20: time of F does not increase"):
         load(path, "nwb")
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 
 from rheobase.io.raw import Raw
-from rheobase.preprocess.calcium import running_percentile
+from rheobase.preprocess.calcium_baseline import running_percentile
 from rheobase.preprocess.calcium_quality import noise
 from rheobase.preprocess.clean import clean
 from rheobase.report.steps import describe_step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RESULTS = Path("results")
-PICTURED = {"fmri"}
+PICTURED = {"fmri", "calcium"}
 FIT_FILES = ("arrays.nc", "weights.safetensors", "run.json", "metrics.json", "figures")
 
 
@@ -27,7 +27,7 @@ def qc_path(dataset: str, recording: str) -> Path:
 
 
 def pictures_path(dataset: str, recording: str) -> Path:
-    """What the report draws of a recording besides, where its modality keeps that apart."""
+    """What is kept or drawn of a recording besides, where its modality keeps that apart."""
     return dataset_dir(dataset) / "qc" / f"{recording}.nc"
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rheobase.config.calcium_checks import check_calcium, movie
 from rheobase.config.entries import fill
 from rheobase.config.fmri_checks import check_fmri
 from rheobase.config.label_checks import check_label
+from rheobase.config.patterns import check_patterns
 from rheobase.config.schema import suggest
 
 if TYPE_CHECKING:
@@ -20,13 +22,16 @@ if TYPE_CHECKING:
 
 Problem = tuple[list[str | int], str]
 
-CARRIES_RATE = {"nifti", "fmriprep", "cifti", "edf", "bdf", "brainvision", "fif", "nwb", "wfdb"}
+CARRIES_RATE = {
+    *("nifti", "fmriprep", "cifti", "edf", "bdf", "brainvision", "fif", "nwb", "caiman", "wfdb"),
+}
 CARRIES_UNITS = {"edf", "bdf", "brainvision", "fif", "wfdb"}
 MATRICES = {"npy", "npz", "mat"}
 FOR_MODALITY = {
     **dict.fromkeys(("nifti", "fmriprep", "cifti"), {"fmri"}),
     "suite2p": {"calcium"},
     "nwb": {"calcium"},
+    "caiman": {"calcium"},
     "edf": {"emg", "series"},
     "bdf": {"emg", "series"},
     "brainvision": {"emg", "series"},
@@ -84,12 +89,14 @@ def check_dataset(dataset: Dataset, models: Mapping[str, Any], data_dir: Path) -
     yield from _models_named(dataset, models)
     yield from _recordings(dataset, data_dir)
     yield from _places(dataset)
+    yield from check_patterns(dataset)
     yield from _reader(dataset)
     yield from _rate(dataset)
     yield from _split(dataset)
     yield from check_label(dataset)
     yield from _preprocess(dataset)
     yield from check_fmri(dataset)
+    yield from check_calcium(dataset)
 
 
 def _models_named(dataset: Dataset, models: Mapping[str, Any]) -> Iterator[Problem]:
@@ -179,6 +186,9 @@ def _reader(dataset: Dataset) -> Iterator[Problem]:
         yield [], "the key 'reader' is missing (file format, orientation and names)"
         return
     form = dataset.reader["format"]
+    if why := movie(dataset.source, form):
+        yield ["reader", "format"], why
+        return
     if form in MATRICES and "orientation" not in dataset.reader:
         yield (
             ["reader"],
@@ -199,9 +209,10 @@ def _rate(dataset: Dataset) -> Iterator[Problem]:
     carried = (
         form in CARRIES_RATE
         or "time_column" in dataset.reader
+        or dataset.reader.get("trust_pickle")
         or dataset.source["kind"] == "synthetic"
     )
-    if dataset.sampling_rate_hz is None and not carried:
+    if dataset.sampling_rate_hz is None and not carried and form != "movie":
         yield (
             [],
             "the sampling rate is missing: give sampling_rate_hz (or repetition_time_s); it is "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rheobase.config.calcium_checks import usual_input
 from rheobase.config.checks import check_dataset, check_models
 from rheobase.config.entries import Entry, find_table, from_entities, from_table
 from rheobase.config.fmri_checks import IMAGES
@@ -211,8 +212,10 @@ def _preprocess(raw: Mapping[str, Any]) -> dict[str, Any]:
     if raw["modality"] != "series":
         whole = raw["modality"] == "fmri" and raw["split"]["by"] not in IN_TIME
         made.setdefault("standardise", "zscore" if whole else "none")
+    form = (raw.get("reader") or {}).get("format")
+    if raw["modality"] == "calcium":
+        made.setdefault("input", usual_input(raw.get("reader") or {}))
     if raw["modality"] == "fmri":
-        form = (raw.get("reader") or {}).get("format")
         made.setdefault("denoise", "simple" if form == "fmriprep" else "none")
         made.setdefault("std_dvars", STD_DVARS if form in IMAGES else None)
     return made

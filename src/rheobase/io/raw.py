@@ -28,7 +28,9 @@ class Raw:
     """``motion`` (time, 6), translations in mm, then rotations in rad; ``fd`` in mm, ``dvars``,
     ``std_dvars``, ``global_signal``, ``non_steady`` (bool), all (time,); ``confounds`` (time, k)
     with ``confound_names`` (k,); ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
-    ``cell_probability`` and ``coverage``, all (unit,); ``voxel_tsnr_median`` ();
+    ``cell_probability``, ``coverage``, ``component_snr``, ``neuropil_share``, all (unit,);
+    ``position_px`` (unit, 2), y and x; ``bad_frames`` (time,) bool; ``decay_s`` ();
+    ``voxel_tsnr_median`` ();
     ``map_mean``, ``map_sd``, ``map_tsnr`` and ``map_regions``, slices of an image (slice, row,
     column); ``carpet`` (time, voxel) and ``carpet_tissue`` (voxel,), some voxels of each tissue."""
     steps: tuple[dict[str, Any], ...] = ()

@@ -29,8 +29,10 @@ READERS = {
     "brainvision": "rheobase.io.biosignal:read_brainvision",
     "fif": "rheobase.io.biosignal:read_fif",
     "wfdb": "rheobase.io.biosignal:read_wfdb",
-    "nwb": "rheobase.io.traces:read_nwb",
-    "suite2p": "rheobase.io.traces:read_suite2p",
+    "nwb": "rheobase.io.nwb:read_nwb",
+    "suite2p": "rheobase.io.suite2p:read_suite2p",
+    "caiman": "rheobase.io.caiman:read_caiman",
+    "movie": "rheobase.io.movie:read_movie",
 }
 
 _ALWAYS = {"format", "labels_file", "labels_column", "block_column", "units_file", "label_name"}
@@ -63,11 +65,13 @@ OPTIONS = {
     "nifti": {"mask", "motion"},
     "fmriprep": {"space", "res"},
     "cifti": {"motion"},
-    "nwb": {"key", "names_key", "unit_keys"},
-    "suite2p": set(),
+    "nwb": {"key", "names_key", "unit_keys", "label_key", "trial_key"},
+    "suite2p": {"key", "trust_pickle"},
+    "caiman": {"key"},
+    "movie": set(),
     **dict.fromkeys(("edf", "bdf", "brainvision", "fif", "wfdb"), {"channels"}),
 }
-DEFAULTS = {"header": True, "labels_column": 0}
+DEFAULTS = {"header": True, "labels_column": 0, "trust_pickle": False}
 SIDE_FILES = ("labels_file", "units_file", "mask", "motion")
 RESERVED = {"time", "signal", "valid", "roi", "neuron", "channel"}
 
@@ -135,7 +139,11 @@ def _check_files(path: Path, reader: Mapping[str, Any], files: Mapping[str, Path
         raise FileNotFoundError(f"{path} does not exist")
     if form == "suite2p" and not path.is_dir():
         raise ValueError(f"{path} is a file; format suite2p takes the folder that holds F.npy")
-    if form != "suite2p" and path.is_dir() and not (form == "nwb" and path.suffix == ".zarr"):
+    if (
+        form not in ("suite2p", "movie")
+        and path.is_dir()
+        and not (form == "nwb" and path.suffix == ".zarr")
+    ):
         raise ValueError(f"{path} is a folder; format {form} takes a file")
     for option, file in files.items():
         if not file.is_file():

@@ -1,40 +1,59 @@
-"""Calcium traces: choose cells, take out neuropil and drift, return dF/F and its noise.
+"""Calcium traces: choose cells, take out neuropil and drift, return dF/F or spikes, with quality.
 
-Signals are (time, cell) float32 and worked on a few cells at a time. Deconvolution belongs after
-``_relative``; event statistics and duplicates of cells belong in ``calcium_quality``.
+Signals are (time, cell) float32 and worked on a few cells at a time. Each step has a module of its
+own, ``calcium_*``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy
-from numpy.lib.stride_tricks import sliding_window_view
 
 from rheobase.config.checks import unlikely_rate
 from rheobase.io.raw import Raw
-from rheobase.preprocess import filters, quality
+from rheobase.preprocess import calcium_oasis, filters
+from rheobase.preprocess.calcium_baseline import Relative, relative
+from rheobase.preprocess.calcium_cells import kept, selection_step, unusable
+from rheobase.preprocess.calcium_decay import chosen_decay
+from rheobase.preprocess.calcium_frames import Frames, bridge
+from rheobase.preprocess.calcium_kept import kept_with
 from rheobase.preprocess.calcium_neuropil import without_neuropil
 from rheobase.preprocess.calcium_quality import (
     correlation,
-    is_standardised,
     measures,
-    report,
+    neighbours,
+    told_by_file,
     too_noisy,
 )
+from rheobase.preprocess.calcium_report import is_standardised, report
+from rheobase.preprocess.calcium_resample import Resampled, resampled
 from rheobase.preprocess.clean import Cleaned, Order
 
-LEAST_CELLS, LEAST_SECONDS = 3, 10
-JUMP_MADS, LEAST_JUMPING, BRIDGED_S = 8, 10, 0.5
-MOST_MISSING = 0.2
-FLUORESCENCE = ("raw", "neuropil_corrected")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LEAST_SECONDS = 10
 UNITS = {"raw": "dF/F", "neuropil_corrected": "dF/F", "dff": "dF/F"}
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """The traces of the cells that the file and the config let through, and what is known."""
+
+    keep: np.ndarray
+    """(region,) which of the file's regions these are."""
+    frames: Frames
+    made: Relative
+    share: np.ndarray | None
+    columns: dict[str, np.ndarray]
+    alike: dict[str, str]
+
+
 def clean(raw: Raw, order: Order) -> Cleaned:
-    """Return dF/F of the kept cells, or the trace itself where ``input`` says it is further on.
+    """Return dF/F or spikes of the kept cells, or the trace itself where ``input`` says it is
+    further on.
 
     Raises ``ValueError`` for fewer than 3 good cells, less than 10 s, or fluorescence whose
     baseline is not positive.
@@ -42,60 +61,145 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     _check_length(raw, order)
     signal = np.asarray(raw.signal, np.float32)
     runs = filters.run_numbers(raw.times.get("block"), len(signal))
-    excluded = _unusable(raw, signal, order)
-    keep = _kept(raw, excluded, order)
-    steps: list[dict[str, Any]] = [_selection_step(raw, order)]
-    signal, valid, replaced = _whole(signal[:, keep], runs, order, steps)
-    subtracted = without_neuropil(signal, raw, keep, order, steps)
     parts = filters.pieces(runs)
-    made, columns = _relative(subtracted, parts, order, steps)
-    columns |= measures(made, signal, runs, valid, order)
-    if "neuropil" in raw.extras:
+    excluded = unusable(raw, signal, order)
+    steps: list[dict[str, Any]] = [selection_step(raw, order)]
+    cells = _cells(raw, signal, kept(raw.names, excluded, order), runs, order, steps)
+    keep, frames = cells.keep, cells.frames
+    names = [name for name in raw.names if name not in excluded]
+    excluded |= too_noisy(cells.columns["snr"], names, order)
+    final = kept(raw.names, excluded, order)
+    inside = final[keep]
+    output = cells.made.signal[:, inside]
+    columns = {key: values[inside] for key, values in cells.columns.items()}
+    spikes, decay = _deconvolved(output, columns, parts, raw, order, steps)
+    content = report(
+        frames.signal[:, inside],
+        output if spikes is None else spikes,
+        raw.names,
+        {**told_by_file(raw, signal), **_spread(cells.columns, keep)},
+        alike=cells.alike,
+        excluded=excluded,
+        valid=frames.valid,
+        replaced=frames.bad,
+        parts=parts,
+        notes=raw.notes,
+        order=order,
+    )
+    beside = kept_with(
+        cells.made, cells.share, inside, output, columns["noise"], decay,
+        names=[name for name, taken in zip(raw.names, final, strict=True) if taken],
+        valid=frames.valid, order=order, steps=steps,
+    )  # fmt: skip
+    clocked = _clocked(output if spikes is None else spikes, frames.valid, raw.times, parts, order,
+                       steps, summed=spikes is not None)  # fmt: skip
+    return _finished(clocked, raw, final, steps, content, order, beside)
+
+
+def _cells(
+    raw: Raw,
+    signal: np.ndarray,
+    keep: np.ndarray,
+    runs: np.ndarray,
+    order: Order,
+    steps: list[dict[str, Any]],
+) -> _Cells:
+    frames = bridge(signal[:, keep], raw, runs, order, steps)
+    subtracted, share = without_neuropil(frames.signal, raw, keep, frames.valid, order, steps)
+    made = relative(subtracted, filters.pieces(runs), frames.valid, order, steps)
+    columns = {**made.columns, **measures(made.signal, frames.signal, runs, frames.valid, order)}
+    if "neuropil" in raw.extras and order.options["input"] in ("raw", "neuropil_corrected"):
         columns["neuropil_r"] = correlation(subtracted, raw.extras["neuropil"][:, keep])
-    excluded |= too_noisy(columns["snr"], [n for n in raw.names if n not in excluded], order)
-    final = _kept(raw, excluded, order)
-    output = made[:, final[keep]]
+    if share is not None:
+        columns["neuropil_share"] = share
+    alike: dict[str, str] = {}
+    if "position_px" in raw.extras:
+        names = [name for name, taken in zip(raw.names, keep, strict=True) if taken]
+        places = np.asarray(raw.extras["position_px"], float)[keep]
+        columns["neighbour_r"], who = neighbours(made.signal, places, names)
+        alike = dict(zip(names, who, strict=True))
+    return _Cells(keep, frames, made, share, columns, alike)
+
+
+def _spread(columns: Mapping[str, np.ndarray], keep: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns over all regions, NaN for those that were not measured."""
     full = {key: np.full(len(keep), np.nan) for key in columns}
     for key, values in columns.items():
         full[key][keep] = values
-    content = report(
-        signal[:, final[keep]],
-        output,
-        raw.names,
-        full,
-        excluded=excluded,
-        valid=valid,
-        replaced=replaced,
-        parts=parts,
-        order=order,
-    )
-    return _finished(output, valid, raw, final, steps, content, order)
+    return full
+
+
+def _deconvolved(
+    signal: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    parts: list[slice],
+    raw: Raw,
+    order: Order,
+    steps: list[dict[str, Any]],
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return spikes (time, cell) in dF/F, and decays (cell,); None where none are wanted."""
+    if order.options["deconvolve"] != "oasis":
+        return None, None
+    unit = "s" if order.time_unit == "s" else "frames"
+    decay, said = chosen_decay(columns[f"decay_{unit}"], raw, order)
+    gamma = calcium_oasis.decay_factor(decay, order.rate)
+    made = np.empty(signal.shape, np.float32)
+    for part in parts:
+        found = calcium_oasis.deconvolve(signal[part], gamma, columns["noise"])
+        made[part] = found.spikes
+    steps.append({"step": "deconvolve", "method": "OASIS, AR(1)", **said, "acausal": True})
+    return made, decay
+
+
+def _clocked(
+    signal: np.ndarray,
+    valid: np.ndarray,
+    times: Mapping[str, np.ndarray],
+    parts: list[slice],
+    order: Order,
+    steps: list[dict[str, Any]],
+    *,
+    summed: bool,
+) -> Resampled:
+    wanted = order.options["resample_hz"]
+    if wanted is None or wanted == order.rate:
+        return Resampled(signal, valid, dict(times), order.rate)
+    if wanted > order.rate or order.time_unit == "frame":
+        why = "not frames" if order.time_unit == "frame" else f"{order.rate:g} Hz, or below"
+        raise ValueError(f"{order.name}: resample_hz is {wanted:g} Hz; it must be in hertz, {why}")
+    summed = summed or order.options["input"] == "deconvolved"
+    steps.append({"step": "resample to a rate", "from_hz": order.rate, "to_hz": wanted,
+                  "way": "sums in bins" if summed else "low-pass", "acausal": True})  # fmt: skip
+    return resampled(signal, valid, times, parts, rate=order.rate, wanted=wanted, summed=summed)
 
 
 def _finished(
-    output: np.ndarray,
-    valid: np.ndarray,
+    made: Resampled,
     raw: Raw,
     final: np.ndarray,
     steps: list[dict[str, Any]],
     content: dict[str, Any],
     order: Order,
+    beside: Any,
 ) -> Cleaned:
+    output = made.signal
     units = UNITS.get(order.options["input"]) or raw.units or order.units
     if units is None:
         units = "SD" if is_standardised(content["metrics"]["trace_sd_median"], order) else "a.u."
     if order.options["standardise"] == "zscore":
-        output, units = filters.zscore(output, valid), "SD"
+        output, units = filters.zscore(output, made.valid), "SD"
         steps.append({"step": "z-score", "over": "valid frames", "acausal": True})
     return Cleaned(
         signal=np.ascontiguousarray(output, np.float32),
-        valid=valid,
-        names=tuple(name for name, kept in zip(raw.names, final, strict=True) if kept),
-        times=dict(raw.times),
+        valid=made.valid,
+        names=tuple(name for name, taken in zip(raw.names, final, strict=True) if taken),
+        times=made.times,
         unit_labels={key: np.asarray(v)[final] for key, v in raw.unit_labels.items()},
         units=units,
         steps=steps,
         qc=content,
+        pictures=beside,
+        rate=None if made.rate == order.rate else made.rate,
     )
 
 
@@ -109,168 +213,3 @@ def _check_length(raw: Raw, order: Order) -> None:
             f"{order.name}: it lasts {length:g} {unit}; at least {LEAST_SECONDS} {unit} are "
             "needed, so correct the rate or exclude the recording"
         )
-
-
-def running_percentile(signal: np.ndarray, *, window: int, percentile: float) -> np.ndarray:
-    """Return the running percentile of each unit, (time, unit) float32.
-
-    Taken at centres an eighth of a window apart, linear between them, reflected at the ends.
-    ``window`` counts samples and shrinks to the signal's length.
-    """
-    n_time, n_units = signal.shape
-    half = min(window, n_time) // 2
-    centres = np.unique(np.append(np.arange(0, n_time, max(1, window // 8)), n_time - 1))
-    made = np.empty(signal.shape, np.float32)
-    for units in filters.unit_chunks(n_time, n_units, copies=8):
-        padded = np.pad(signal[:, units], ((half, half), (0, 0)), mode="reflect")
-        windows = sliding_window_view(padded, 2 * half + 1, axis=0)[centres]
-        values = np.percentile(windows, percentile, axis=-1)
-        if n_time > 1:
-            values = scipy.interpolate.make_interp_spline(centres, values, k=1)(np.arange(n_time))
-        made[:, units] = values
-    return made
-
-
-def jumps(signal: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Return (time,) frames where most cells jump at once, and their neighbours.
-
-    With ``d[t]`` the median over cells of ``|x[t] - x[t-1]|`` over the cell's own median change,
-    a frame is bad above ``median(d) + 8 MAD(d)``; with fewer than 10 cells
-    none is, since their median follows activity (chosen here).
-    """
-    change = np.abs(np.diff(signal, axis=0))
-    typical = np.median(change, axis=0)
-    moving = typical > 0
-    if moving.sum() < LEAST_JUMPING:
-        return np.zeros(len(signal), bool)
-    course = np.median(change[:, moving] / typical[moving], axis=1)
-    course[np.diff(runs) != 0] = 0
-    middle = np.median(course)
-    bad = course > middle + JUMP_MADS * np.median(np.abs(course - middle))
-    found = np.zeros(len(signal), bool)
-    for shift in (-1, 0, 1):
-        at = np.flatnonzero(bad) + 1 + shift
-        found[at[(at >= 0) & (at < len(signal))]] = True
-    return found
-
-
-def _unusable(raw: Raw, signal: np.ndarray, order: Order) -> dict[str, str]:
-    missing = (~np.isfinite(signal)).mean(axis=0)
-    with np.errstate(invalid="ignore"):
-        constant = np.fmax.reduce(signal, axis=0) == np.fmin.reduce(signal, axis=0)
-    cell = np.asarray(raw.extras.get("is_cell", np.ones(len(raw.names))), bool)
-    least = order.options["cell_probability"]
-    sure = np.asarray(raw.extras.get("cell_probability", np.ones(len(raw.names))), float)
-    excluded = {}
-    for i, name in enumerate(raw.names):
-        if constant[i]:
-            excluded[name] = "constant"
-        elif missing[i] > MOST_MISSING:
-            excluded[name] = f"{100 * missing[i]:.0f} % missing, above {100 * MOST_MISSING:.0f} %"
-        elif not cell[i]:
-            excluded[name] = "not a cell"
-        elif sure[i] < least:
-            excluded[name] = f"cell probability {sure[i]:.2f}, below {least:g}"
-    return excluded
-
-
-def _kept(raw: Raw, excluded: dict[str, str], order: Order) -> np.ndarray:
-    keep = np.array([name not in excluded for name in raw.names])
-    if keep.sum() < LEAST_CELLS:
-        reasons = quality.listed(sorted({reason.partition(",")[0] for reason in excluded.values()}))
-        raise ValueError(
-            f"{order.name}: {int(keep.sum())} of {len(keep)} cells are left, and {LEAST_CELLS} are "
-            f"needed (left out: {reasons or 'none'}); lower preprocess.snr or cell_probability"
-        )
-    return keep
-
-
-def _selection_step(raw: Raw, order: Order) -> dict[str, Any]:
-    step: dict[str, Any] = {"step": "choose cells", "cells": len(raw.names)}
-    if "cell_probability" in raw.extras:
-        step["cell_probability"] = order.options["cell_probability"]
-    return step
-
-
-def _whole(
-    signal: np.ndarray, runs: np.ndarray, order: Order, steps: list[dict[str, Any]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return finite traces, the frames that may be used and the frames that were bad.
-
-    Bad stretches up to 0.5 s are bridged and stay usable, longer ones are bridged and do not.
-    """
-    bad = np.asarray(~np.isfinite(signal).all(axis=1))
-    made = _bridged(signal, bad, runs) if bad.any() else signal
-    if order.options["input"] in FLUORESCENCE:
-        bad |= jumps(made, runs)
-    valid = ~bad
-    if not bad.any():
-        return signal, valid, bad
-    if bad.all():
-        raise ValueError(f"{order.name}: every frame is bad in some cell; leave out those cells")
-    longest = max(1, round(BRIDGED_S * order.rate)) if order.time_unit == "s" else 1
-    for part in filters.pieces(runs):
-        for gap in filters.stretches(bad[part]):
-            inside = gap.start > 0 and gap.stop < part.stop - part.start
-            if inside and gap.stop - gap.start <= longest:
-                valid[part.start + gap.start : part.start + gap.stop] = True
-    step = {"step": "bridge bad frames", "frames": int(bad.sum()), "acausal": True}
-    if order.options["input"] in FLUORESCENCE:
-        step["jump_mads"] = JUMP_MADS
-    steps.append({**step, "longest_valid_s": BRIDGED_S, "invalid_frames": int((~valid).sum())})
-    return _bridged(signal, bad, runs), valid, bad
-
-
-def _bridged(signal: np.ndarray, bad: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Return the traces with straight lines across bad frames, level at the ends of a run."""
-    made = signal.copy()
-    for part in filters.pieces(runs):
-        good, gaps = np.flatnonzero(~bad[part]), np.flatnonzero(bad[part])
-        if len(gaps) == 0:
-            continue
-        if len(good) < 2:
-            made[part] = signal[part][good] if len(good) else 0
-            continue
-        bridge = scipy.interpolate.make_interp_spline(good, signal[part][good], k=1)
-        made[part.start + gaps] = bridge(np.clip(gaps, good[0], good[-1]))
-    return made
-
-
-def _relative(
-    signal: np.ndarray, parts: Sequence[slice], order: Order, steps: list[dict[str, Any]]
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return dF/F, with the share of floored baseline and the drift of each cell."""
-    kind = order.options["input"]
-    if kind not in (*FLUORESCENCE, "dff"):
-        return signal, {}
-    settings = {"percentile": order.options["baseline_percentile"]}
-    window = max(2, round(order.options["baseline_window_s"] * order.rate))
-    base = np.empty_like(signal)
-    for part in parts:
-        base[part] = running_percentile(signal[part], window=window, **settings)
-    step = {**settings, "window_s": window / order.rate, "acausal": True}
-    if kind == "dff":
-        steps.append({"step": "subtract running percentile", **step})
-        return signal - base, {}
-    level = np.median(base, axis=0)
-    if np.median(level) <= 0:
-        raise ValueError(
-            f"{order.name}: the median baseline is {np.median(level):.3g}, and fluorescence must "
-            "be above 0; set preprocess.input to dff, zscore or deconvolved"
-        )
-    floor = float(np.percentile(level[level > 0], 5) / 10)
-    steps.append({"step": "dF/F", **step, "least_baseline": floor})
-    columns = {
-        "floored_baseline_percent": 100 * (base <= floor).mean(axis=0),
-        "drift_percent_per_min": _drift(base, order),
-    }
-    return (signal - base) / np.maximum(base, floor), columns
-
-
-def _drift(base: np.ndarray, order: Order) -> np.ndarray:
-    if order.time_unit == "frame":
-        return np.full(base.shape[1], np.nan)
-    minutes = np.arange(len(base)) / order.rate / 60
-    slope = (minutes - minutes.mean()) @ base / ((minutes - minutes.mean()) ** 2).sum()
-    level = base.mean(axis=0, dtype=np.float64)
-    return 100 * slope / np.where(level > 0, level, np.nan)

@@ -1,24 +1,22 @@
-"""What is known of each cell's trace: noise, drift, shape, and which cells are too noisy.
+"""What is known of each cell's trace: noise, events, decay, drift, shape, neighbours.
 
 Signals are (time, cell).
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import scipy
 
-from rheobase.preprocess import filters, preview, quality
+from rheobase.io.raw import Raw
+from rheobase.preprocess import filters
+from rheobase.preprocess.calcium_decay import decay_times
+from rheobase.preprocess.calcium_events import active, event_measures, least_frames
 from rheobase.preprocess.clean import Order
 
-MOST_BAD_PERCENT, MOST_DRIFT, MOST_SATURATED, MOST_FLOORED = 20, 5, 1, 5
-MOST_EXCLUDED_PERCENT = 25
-SD_LOW, SD_HIGH = 0.5, 2.0
+NEAR_PX = 15
 JUDGED_BY_SNR = ("raw", "neuropil_corrected", "dff")
 
 
@@ -37,23 +35,42 @@ def measures(
 ) -> dict[str, np.ndarray]:
     """Return (cell,) metrics of the cleaned trace ``made`` and of what it was made from.
 
-    ``snr`` is (95th - 50th percentile) / noise; ``nu`` is the noise of dF/F in percent per root
-    hertz, ``100 median |x[t] - x[t-1]| / sqrt(rate)``.
+    ``snr`` is (95th - 50th percentile) / noise and ``peak_snr`` (largest - 50th) / noise; ``nu`` is
+    the noise of dF/F in percent per root hertz, ``100 median |x[t] - x[t-1]| / sqrt(rate)``. Events
+    and decay are those of traces that are not deconvolved.
     """
     sigma = noise(made, runs, valid)
-    columns: dict[str, list[np.ndarray]] = {
-        key: [] for key in ("snr", "skewness", "saturated_percent")
-    }
+    names = ("snr", "peak_snr", "skewness", "saturated_percent")
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in names}
+    middle = np.empty(made.shape[1])
     for units in filters.unit_chunks(len(made), made.shape[1]):
         x = np.ascontiguousarray(made[valid, units].T)
         f = fluorescence[valid, units]
-        middle, high = np.percentile(x, (50, 95), axis=1)
-        columns["snr"].append((high - middle) / np.maximum(sigma[units], np.finfo(np.float32).tiny))
+        middle[units], high = np.percentile(x, (50, 95), axis=1)
+        scale = np.maximum(sigma[units], np.finfo(np.float32).tiny)
+        columns["snr"].append((high - middle[units]) / scale)
+        columns["peak_snr"].append((x.max(axis=1) - middle[units]) / scale)
         columns["skewness"].append(scipy.stats.skew(x.astype(np.float64), axis=1))
         columns["saturated_percent"].append(100 * (f == f.max(axis=0)).mean(axis=0))
     found = {"noise": sigma, **{key: np.concatenate(values) for key, values in columns.items()}}
-    if order.options["input"] not in ("zscore", "deconvolved") and order.time_unit == "s":
+    if order.options["input"] in JUDGED_BY_SNR and order.time_unit == "s":
         found["nu_percent_per_root_hz"] = sigma * 0.6745 * np.sqrt(2) * 100 / np.sqrt(order.rate)
+    if order.options["input"] == "deconvolved":
+        return found
+    unit = "s" if order.time_unit == "s" else "frames"
+    found[f"decay_{unit}"] = decay_times(made, runs, valid, rate=order.rate)
+    parts = filters.pieces(runs, valid)
+    events = active(made, parts, middle, sigma, least_frames(order.rate, order.time_unit))
+    clock = {"rate": order.rate, "time_unit": order.time_unit}
+    return found | event_measures(made, events, middle, parts=parts, **clock)
+
+
+def told_by_file(raw: Raw, signal: np.ndarray) -> dict[str, np.ndarray]:
+    """Return (region,) what is known of all regions before any is left out."""
+    found = {"missing_percent": 100 * (~np.isfinite(signal)).mean(axis=0)}
+    for key in ("cell_probability", "component_snr"):
+        if key in raw.extras:
+            found[key] = np.asarray(raw.extras[key], float)
     return found
 
 
@@ -67,6 +84,26 @@ def correlation(signal: np.ndarray, other: np.ndarray) -> np.ndarray:
     return made
 
 
+def neighbours(
+    signal: np.ndarray, places: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, list[str]]:
+    """Return each cell's largest absolute correlation with another within 15 pixels, (cell,), and
+    that cell's name; NaN and nothing where no other is so near.
+
+    ``places`` are (cell, 2) in pixels. Only pairs that are near are correlated.
+    """
+    best, who = np.full(len(names), np.nan), [""] * len(names)
+    pairs = scipy.spatial.cKDTree(places).query_pairs(NEAR_PX, output_type="ndarray")
+    for some in filters.unit_chunks(len(signal), len(pairs), copies=4) if len(pairs) else ():
+        first, second = pairs[some].T
+        r = np.abs(correlation(signal[:, first], signal[:, second]))
+        for a, b, value in zip(first.tolist(), second.tolist(), r.tolist(), strict=True):
+            for one, other in ((a, b), (b, a)):
+                if not value <= best[one] and np.isfinite(value):
+                    best[one], who[one] = value, names[other]
+    return best, who
+
+
 def too_noisy(snr: np.ndarray, names: Sequence[str], order: Order) -> dict[str, str]:
     """Return why cells are left out for their signal-to-noise ratio; nothing for z-scores."""
     least = order.options["snr"]
@@ -76,143 +113,4 @@ def too_noisy(snr: np.ndarray, names: Sequence[str], order: Order) -> dict[str, 
         name: f"signal-to-noise ratio {value:.2f}, below {least:g}"
         for name, value in zip(names, snr, strict=True)
         if not value >= least
-    }
-
-
-def report(
-    before: np.ndarray,
-    after: np.ndarray,
-    names: Sequence[str],
-    columns: Mapping[str, np.ndarray],
-    *,
-    excluded: Mapping[str, str],
-    valid: np.ndarray,
-    replaced: np.ndarray,
-    parts: Sequence[slice],
-    order: Order,
-) -> dict[str, Any]:
-    """Return the quality control.
-
-    ``before`` and ``after`` hold the kept cells, ``names`` and ``columns`` all of them (NaN where
-    not measured); ``replaced`` are the frames that were bad.
-    """
-    keep = np.array([name not in excluded for name in names])
-    kept = {key: values[keep] for key, values in columns.items()}
-    metrics = {
-        "n_kept": int(keep.sum()),
-        "n_total": len(names),
-        "snr_median": np.median(kept["snr"]),
-        "noise_median": np.median(kept["noise"]),
-        "skewness_median": np.median(kept["skewness"]),
-        "trace_sd_median": np.median(after[valid].std(axis=0, dtype=np.float64)),
-        "bad_frames_percent": 100 * replaced.mean(),
-        "invalid_percent": 100 * (1 - valid.mean()),
-        "global_variance_percent": 100 * _global_share(after, valid),
-    }
-    for key in ("nu_percent_per_root_hz", "drift_percent_per_min"):
-        if key in kept:
-            metrics[f"{key}_median"] = np.median(kept[key])
-    return {
-        "metrics": quality.numbers(metrics),
-        "units": quality.unit_rows(names, columns, excluded),
-        "flags": _flags(metrics, kept, excluded, order),
-        "preview": _preview(before, after, [n for n in names if n not in excluded], parts, order),
-    }
-
-
-def _global_share(signal: np.ndarray, valid: np.ndarray) -> float:
-    score = filters.zscore(signal, valid)[valid]
-    return float(score.mean(axis=1, dtype=np.float64).var())
-
-
-def is_standardised(sd: float, order: Order) -> bool:
-    """Return whether traces that the config calls z-scores have a standard deviation near 1.
-
-    Near is 0.5 to 2, for the median over cells (chosen here).
-    """
-    return order.options["input"] == "zscore" and SD_LOW <= sd <= SD_HIGH
-
-
-def _flags(
-    metrics: Mapping[str, Any],
-    kept: Mapping[str, np.ndarray],
-    excluded: Mapping[str, str],
-    order: Order,
-) -> list[dict[str, str]]:
-    return [*_whole_flags(metrics, excluded, order), *_cell_flags(kept, order)]
-
-
-def _whole_flags(
-    metrics: Mapping[str, Any], excluded: Mapping[str, str], order: Order
-) -> list[dict[str, str]]:
-    """Return the findings about a recording as a whole."""
-    flags = []
-    if metrics["bad_frames_percent"] > MOST_BAD_PERCENT:
-        text = f"{metrics['bad_frames_percent']:.0f} % of the frames are bad"
-        flags.append(quality.flag("bad", f"{text}, above {MOST_BAD_PERCENT} %"))
-    share = 100 * len(excluded) / metrics["n_total"]
-    if share > MOST_EXCLUDED_PERCENT:
-        reasons = Counter(map(_kind, excluded.values()))
-        reason, n = reasons.most_common(1)[0]
-        text = (
-            f"{len(excluded)} of {metrics['n_total']} cells ({share:.0f} %) are left out, above "
-            f"{MOST_EXCLUDED_PERCENT} %; the commonest reason, for {n}, is: {reason}"
-        )
-        flags.append(quality.flag("warning", text))
-    sd = metrics["trace_sd_median"]
-    if order.options["input"] == "zscore" and not is_standardised(sd, order):
-        text = (
-            f"the median standard deviation over cells is {sd:.2g}, outside {SD_LOW:g} to "
-            f"{SD_HIGH:g}: these are no z-scores, whatever preprocess.input says"
-        )
-        flags.append(quality.flag("warning", text))
-    return flags
-
-
-def _kind(reason: str) -> str:
-    """Return a reason without the measured value: ``signal-to-noise ratio, below 2``."""
-    first, *rest = reason.split(", ")
-    return ", ".join([re.sub(r"\s*\d[\d.]*( %)?\s*", " ", first).strip(), *rest])
-
-
-def _cell_flags(kept: Mapping[str, np.ndarray], order: Order) -> list[dict[str, str]]:
-    """Return the findings that are counted over cells."""
-    flags, nothing = [], np.zeros(0)
-    judged = order.options["input"] in JUDGED_BY_SNR
-    for found, what, limit in (
-        (
-            np.abs(kept.get("drift_percent_per_min", nothing)) > MOST_DRIFT,
-            "a baseline that drifts",
-            f"more than {MOST_DRIFT} % per minute; this is the fluorescence before dF/F, which "
-            "takes it out",
-        ),
-        ((kept["skewness"] < 0) & judged, "a negative skewness", "below 0"),
-        (
-            kept["saturated_percent"] > MOST_SATURATED,
-            "samples at their maximum",
-            f"above {MOST_SATURATED} %",
-        ),
-        (
-            kept.get("floored_baseline_percent", nothing) > MOST_FLOORED,
-            "an unstable baseline",
-            f"at its floor in more than {MOST_FLOORED} % of the frames",
-        ),
-    ):
-        if found.any():
-            n = int(found.sum())
-            flags.append(quality.flag("warning", f"{n} of {len(found)} cells have {what}, {limit}"))
-    return flags
-
-
-def _preview(
-    before: np.ndarray, after: np.ndarray, names: list[str], parts: Sequence[slice], order: Order
-) -> dict[str, Any]:
-    middle = np.median(before, axis=0)
-    fluorescent = order.options["input"] in ("raw", "neuropil_corrected")
-    relative = (before - middle) / np.where(fluorescent & (middle > 0), middle, 1)
-    pair = (relative.astype(np.float32), after)
-    return {
-        "spectrum": preview.spectra(*pair, parts, rate=order.rate, samples=512),
-        "carpet": preview.carpet(*pair, names, rate=order.rate),
-        "traces": preview.traces(*pair, names, rate=order.rate),
     }

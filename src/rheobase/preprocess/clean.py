@@ -40,11 +40,21 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "calcium": {
         "input": "raw",
-        "neuropil": 0.7,
+        "cells": {},
+        "cell_probability": 0.5,
+        "bad_s": {},
+        "jump_mads": 8,
+        "bridge_s": 0.5,
+        "neuropil": None,
+        "baseline": "percentile",
         "baseline_percentile": 8,
         "baseline_window_s": 60,
-        "cell_probability": 0.5,
+        "baseline_smoothing_s": 10,
         "snr": 2,
+        "deconvolve": "none",
+        "decay_s": None,
+        "indicator": None,
+        "resample_hz": None,
     },
     "emg": {
         "notch_hz": "auto",
@@ -56,7 +66,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "series": {},
 }
-"""The config schema's defaults; ``standardise`` has none there, and here it is ``none``."""
+"""The config schema's defaults, and what stands where it has none: ``standardise`` is ``none``;
+``input`` of calcium depends on the reader, ``neuropil`` and the decay may come from the file."""
 
 
 @dataclass(frozen=True)

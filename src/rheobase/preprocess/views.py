@@ -13,13 +13,13 @@ import numpy as np
 import scipy
 
 from rheobase.preprocess import filters
+from rheobase.preprocess.calcium_events import EVENT_END, EVENT_START, active, least_frames
 from rheobase.preprocess.calcium_quality import noise
 from rheobase.preprocess.clean import DEFAULTS
 from rheobase.recording import Recording
 
 VIEWS = ("signal", "envelope", "events")
 PAD_S = 0.5
-EVENT_START, EVENT_END, LEAST_FRAMES, LEAST_S = 3, 1.5, 2, 0.3
 
 
 def view(recording: Recording, name: str, options: Mapping[str, Any]) -> Recording:
@@ -116,14 +116,9 @@ def events(recording: Recording) -> Recording:
     block = data["block"].values if "block" in data else None
     runs = filters.run_numbers(block, len(valid))
     sigma = noise(recording.signal, runs, valid)
-    least = LEAST_FRAMES
-    if recording.time_unit == "s":
-        least = max(least, int(np.ceil(LEAST_S * recording.rate - 1e-9)))
-    made = np.zeros(recording.signal.shape, np.float32)
+    least = least_frames(recording.rate, recording.time_unit)
     middle = np.median(recording.signal[valid], axis=0)
-    for part in recording.pieces():
-        score = (recording.signal[part] - middle) / np.where(sigma > 0, sigma, np.inf)
-        made[part] = _lasting(_active(score), least)
+    made = active(recording.signal, recording.pieces(), middle, sigma, least).astype(np.float32)
     step = {
         "step": "events",
         "start_sd": EVENT_START,
@@ -132,24 +127,3 @@ def events(recording: Recording) -> Recording:
         "acausal": True,
     }
     return recording.with_signal(made, unit_names=recording.unit_names, step=step, units="event")
-
-
-def _active(score: np.ndarray) -> np.ndarray:
-    """Return (time, unit) True from each rise above the start until the fall below the end."""
-    turn = np.where(score > EVENT_START, 1, np.where(score < EVENT_END, -1, 0)).astype(np.int8)
-    turn[0] = np.where(turn[0] == 1, 1, -1)
-    last = np.where(turn != 0, np.arange(len(turn))[:, None], 0)
-    return np.take_along_axis(turn, np.maximum.accumulate(last, axis=0), axis=0) > 0
-
-
-def _lasting(active: np.ndarray, least: int) -> np.ndarray:
-    """Return only the stretches of True that last ``least`` samples."""
-    edge = np.zeros((1, active.shape[1]), bool)
-    change = np.diff(np.concatenate([edge, active, edge]).astype(np.int8), axis=0).T
-    starts, stops = np.argwhere(change == 1), np.argwhere(change == -1)
-    length = stops[:, 1] - starts[:, 1]
-    kept = np.zeros(change.shape, np.int8)
-    long = length >= least
-    kept[tuple(starts[long].T)] = 1
-    kept[tuple(stops[long].T)] = -1
-    return np.cumsum(kept, axis=1)[:, :-1].T > 0

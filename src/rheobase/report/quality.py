@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from rheobase.preprocess.calcium import UNITS as CALCIUM_UNITS
-from rheobase.report import figures, fmri_figures, fmri_group
+from rheobase.report import calcium_cells, figures, fmri_figures, fmri_group
 from rheobase.report.embed import Budget, Figure
 from rheobase.report.inputs import ReportInput
 
@@ -58,7 +58,14 @@ GLOSSARY = {
             "size of the events over the noise of the trace; cells below the limit are excluded",
         ),
         ("noise", "standard deviation of what changes from frame to frame"),
+        ("nu", "noise of dF/F for one frame a second: comparable between frame rates"),
         ("skewness", "asymmetry of the trace; positive where there are events"),
+        ("decay", "time in which the trace forgets; outside 0.05 to 10 s it is no indicator's"),
+        ("events", "rises above 3 noise SD that last 2 frames and 0.3 s, until below 1.5"),
+        (
+            "neighbour r",
+            "largest correlation with a cell within 15 pixels: near 1 is one cell twice",
+        ),
         ("drift", "slow change of the baseline, mostly bleaching or movement out of focus"),
         (
             "global variance",
@@ -164,7 +171,12 @@ def _figures(name: str, report: ReportInput) -> tuple[Figure, ...]:
     if report.modality == "fmri":
         pictures = report.pictures.get(name, xr.Dataset())
         own = fmri_figures.of_recording(name, preview, pictures, limits, time_unit)
-    if not own or own[0] is None:
+    if report.modality == "calcium":
+        own = (
+            figures.carpet(name, preview, report.modality, time_unit),
+            calcium_cells.table(name, report.qc[name].get("units") or []),
+        )
+    elif not own or own[0] is None:
         own = (
             figures.carpet(name, preview, report.modality, time_unit),
             figures.series(name, preview, limits, time_unit, duration),

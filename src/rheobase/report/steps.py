@@ -125,21 +125,51 @@ def _events(step: Step) -> str:
 def _neuropil(step: Step) -> str:
     raised = step.get("raised_samples")
     least = value_text(step.get("least_percent_of_median"))
+    share = value_text(step.get("share"))
+    many = f"a share fitted to each cell, {share} in the median," if step.get("fitted") else share
     return _phrase(
-        f"subtraction of {value_text(step.get('share'))} times the neuropil about its median",
+        f"subtraction of {many} times the neuropil about its median",
+        _given(step, "from", "the share is that of {}"),
         f"{raised} samples raised to {least} % of their cell's median" if raised else None,
     )
 
 
 def _baseline(step: Step) -> str:
     window = _given(step, "window_s", " over {} s") or ""
-    return f"running {_ordinal(step.get('percentile'))} percentile{window}"
+    match step.get("method", "percentile"):
+        case "maximin":
+            smooth = _given(step, "smoothing_s", "Gaussian of {} s")
+            return _phrase(f"running maximum of the running minimum{window}", smooth)
+        case "exp":
+            low = f"{_ordinal(step.get('percentile'))} percentile"
+            return f"sum of two exponential decays under each trace, through its {low},"
+        case _:
+            return f"running {_ordinal(step.get('percentile'))} percentile{window}"
+
+
+def _deconvolved(step: Step) -> str:
+    decay = _given(step, "decay_s", "decay {} s")
+    return _phrase(f"deconvolution ({step.get('method')})", decay, _given(step, "from", "from {}"))
+
+
+def _chosen_cells(step: Step) -> str:
+    return _phrase(
+        f"choice among {_count(step, 'cells', 'cell')}",
+        _given(step, "taken", "{} taken"),
+        _given(step, "included_by_name", "{} named to be taken"),
+        _given(step, "excluded_by_name", "{} named to be left out"),
+        _given(step, "cell_probability", "probability of being a cell at least {}"),
+    )
 
 
 def _bridged(step: Step) -> str:
     unused = step.get("invalid_frames")
     return _phrase(
         f"straight lines across {_count(step, 'frames', 'bad frame')}",
+        _given(step, "missing", "{} missing"),
+        _given(step, "flagged_by_file", "{} flagged by the file"),
+        _given(step, "named_in_config", "{} named in the config"),
+        _given(step, "jumps", "{} in which the cells jump"),
         f"{unused} of them not used further" if unused else None,
     )
 
@@ -211,13 +241,20 @@ _KNOWN = {
     "notch": _notch,
     "no notch": lambda s: _phrase("no notch filter", _why(s)),
     "no filter": lambda s: _phrase("no filter", _why(s)),
-    "choose cells": lambda s: _phrase(
-        f"choice among {_count(s, 'cells', 'cell')}",
-        _given(s, "cell_probability", "probability of being a cell at least {}"),
-    ),
+    "choose cells": _chosen_cells,
     "bridge bad frames": _bridged,
     "subtract neuropil": _neuropil,
     "subtract running percentile": lambda s: f"subtraction of the {_baseline(s)}",
+    "subtract running maximin": lambda s: f"subtraction of the {_baseline(s)}",
+    "deconvolve": _deconvolved,
+    "even clock": lambda s: _phrase(
+        f"straight lines onto an even clock of {value_text(s.get('rate_hz'))} Hz",
+        _given(s, "uneven_percent", "steps differed by up to {} %"),
+    ),
+    "resample to a rate": lambda s: _phrase(
+        f"resampling from {value_text(s.get('from_hz'))} to {value_text(s.get('to_hz'))} Hz",
+        _given(s, "way", "{}"),
+    ),
     "dF/F": lambda s: f"dF/F with the {_baseline(s)} as baseline",
     "drop bad channels": lambda s: _phrase("removal of bad channels", _given(s, "channels", "{}")),
     "fill gaps": _filled,

@@ -113,7 +113,7 @@ def _pictures(
 
     Pairs of regions are added up and dropped at once: they would fill the memory.
     """
-    if dataset.modality not in layout.PICTURED:
+    if dataset.modality != "fmri":
         return {}, None
     from rheobase.preprocess.fmri_group import PAIRS, MotionGathering
 

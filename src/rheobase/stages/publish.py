@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rheobase import layout
+from rheobase.report.calcium_cells import cells_tsv
 from rheobase.report.embed import Budget, Figure
 from rheobase.report.inputs import ReportInput, index_entry
 from rheobase.stages import provenance
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 def report(spec: str, models: str) -> None:
     """Write ``report.html``, ``qc.tsv`` and ``config.effective.yaml`` of a dataset.
 
-    ``qc_group.tsv`` is written where measures need all recordings.
+    ``qc_group.tsv`` is written where measures need all recordings, ``qc_cells.tsv`` for calcium.
     """
     import yaml
 
@@ -44,6 +45,8 @@ def report(spec: str, models: str) -> None:
         write_text(quality_table(content), folder / "qc.tsv")
         if told_group := group_quality(content):
             write_text(told_group, folder / "qc_group.tsv")
+        if content.modality == "calcium":
+            write_text(cells_tsv(content.qc), folder / "qc_cells.tsv")
         write_text(render(content), folder / "report.html")
     except Exception:
         # A page of an earlier run would be taken for this one's.

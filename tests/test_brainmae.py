@@ -142,13 +142,17 @@ def test_masks_have_their_size_and_differ_between_segments():
     assert masking.draw(present, 20, 5, kind="roi_segment", ratio=0.0, rng=rng).sum() == 40
 
 
-def test_mean_share_hidden_is_the_middle_of_the_range():
-    low, high = 0.0, 0.8
-    drawn = [
-        low + (high - low) * float(np.random.default_rng([0, pretrain.HIDE, step]).random())
-        for step in range(500)
-    ]
-    assert abs(np.mean(drawn) - 0.4) < 0.02
+def test_the_share_hidden_is_drawn_anew_for_each_step_over_the_whole_range(rng):
+    low, high, seen = 0.1, 0.9, []
+    plan = dataclasses.replace(PLAN, steps=60, check_every=60, mask_ratio=(low, high))
+    net = network()
+    net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1].sum(dim=2).numpy()))
+    pretrain.train(net, deck(some_runs(rng)), None, plan, seed=1, world=World())
+    assert len(seen) == plan.steps
+    for step, hidden in enumerate(seen):
+        draw = np.random.default_rng([1, pretrain.HIDE, step]).random()
+        assert np.all(hidden == np.floor((low + (high - low) * draw) * 9 + 0.5))
+    assert abs(np.mean([hidden.mean() for hidden in seen]) / 9 - 0.5) < 0.05
 
 
 def test_loss_equals_a_loop(rng):

@@ -111,7 +111,7 @@ class ExplicitAffinities:
         made = torch.empty(self.layout.columns, dtype=torch.float64, device=self.device)
         for columns in self._column_blocks():
             part = self.packed[:, columns] if self.kept else self.source.block(columns)
-            made[columns] = part.double().square_().sum(0)
+            made[columns] = part.double().square().sum(0)
         return made
 
     def values(self, first: Tensor, second: Tensor, columns: slice) -> Tensor:

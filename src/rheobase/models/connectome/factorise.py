@@ -33,7 +33,8 @@ class Run:
     errors: tuple[float, ...]
     """e after every iteration"""
     stop: str
-    """``tolerance``: e fell by less than ``tol`` of itself ``patience`` times in a row;
+    """``tolerance``: e fell by less than ``tol`` of itself, or e^2 by less than the precision of
+    the numbers, ``patience`` times in a row;
     ``max_iter``: so many iterations were made"""
     reseeded: int
     """How many components died and were given another start"""
@@ -78,6 +79,7 @@ class _Batch:
         self.norm = float(self.norms.sum())
         if self.norm <= 0:
             raise ValueError("every affinity is 0: no two neurons ever change together")
+        self.resolution = torch.finfo(tensor.dtype).eps if settings.tol else 0.0
         self.state = _capped(start, settings)
         self.names = list(range(len(start)))
         self.errors: dict[int, list[float]] = {i: [] for i in self.names}
@@ -108,7 +110,10 @@ class _Batch:
 
     def _note(self, name: int, error: float) -> None:
         past = self.errors[name]
-        still = bool(past) and past[-1] - error < self.settings.tol * past[-1]
+        still = bool(past) and (
+            past[-1] - error < self.settings.tol * past[-1]
+            or past[-1] ** 2 - error**2 < self.resolution
+        )
         rejected = self.momentum is not None and bool(past) and past[-1] == error
         self.flat[name] = self.flat[name] + (not rejected) if still or error == 0 else 0
         past.append(error)

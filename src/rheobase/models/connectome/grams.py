@@ -71,7 +71,7 @@ def for_patterns(times: Tensor, animals: Tensor, mask: Mask) -> Gram:
     return of_pairs
 
 
-def for_times(pair_gram: Tensor, animals: Tensor, mask: Mask) -> Gram:
+def for_times(pair_gram: Tensor, animals: Tensor, mask: Mask) -> Tensor:
     """Return the Gram matrix for B from ``over_pairs``, of each bin where bins are missing."""
     made = of_animals(animals) * pair_gram
     if mask.frames is None:

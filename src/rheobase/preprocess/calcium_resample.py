@@ -57,7 +57,7 @@ def resampled(
     spoilt = np.zeros(n_out, bool)
     np.logical_or.at(spoilt, owner, ~valid)
     kept = {key: np.asarray(values)[at] for key, values in times.items()}
-    return Resampled(made, ~(spoilt | ~valid[at]), kept, wanted)
+    return Resampled(made, ~spoilt & (valid[at] | summed), kept, wanted)
 
 
 def _slower(signal: np.ndarray, moments: np.ndarray, ratio: float) -> np.ndarray:

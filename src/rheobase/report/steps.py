@@ -142,7 +142,7 @@ def _baseline(step: Step) -> str:
             return _phrase(f"running maximum of the running minimum{window}", smooth)
         case "exp":
             low = f"{_ordinal(step.get('percentile'))} percentile"
-            return f"sum of two exponential decays under each trace, through its {low},"
+            return f"constant and two exponential decays under each trace, through its {low},"
         case _:
             return f"running {_ordinal(step.get('percentile'))} percentile{window}"
 

@@ -1,12 +1,10 @@
 def fetch_rule(dataset):
     """Declare the one job that brings a dataset's files, for sources that are not the user's own."""
-    files = plan.source_files(CONFIG, dataset)
-
     rule:
         name:
             f"fetch_{dataset.name}"
         output:
-            [str(path) for path in files.values()],
+            [str(path) for path in FETCHED[dataset.name]],
         log:
             str(layout.log_path(dataset.name, "fetch")),
         benchmark:

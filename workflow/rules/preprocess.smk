@@ -1,14 +1,12 @@
-def preprocess_rule(dataset, files, number, entries):
+def preprocess_rule(dataset, number, entries):
     """Declare the job that cleans one lot of a dataset's recordings."""
-    fetched = dataset.source["kind"] != "path"
     names = [entry.name for entry in entries]
 
     rule:
         name:
             f"preprocess_{dataset.name}_{number}"
         input:
-            # A missing file of the user's fails this job with its name, and no other dataset's.
-            [str(files[name]) for name in names if fetched or files[name].exists()],
+            inputs.read(CONFIG, dataset, entries, BROUGHT),
         output:
             recordings=[
                 str(layout.recording_path(dataset.name, name)) for name in names
@@ -31,6 +29,7 @@ def preprocess_rule(dataset, files, number, entries):
         params:
             spec=lambda wildcards: plan.stage_spec(CONFIG, dataset, "preprocess"),
             names=names,
+            told=inputs.told(entries),
             code=plan.code_hash(
                 "rheobase.stages.prepare", *plan.reading_modules(dataset)
             ),
@@ -40,7 +39,6 @@ def preprocess_rule(dataset, files, number, entries):
 
 
 for _dataset in CONFIG.datasets.values():
-    _files = plan.source_files(CONFIG, _dataset)
     _lots = plan.batches(_dataset, CONFIG.recordings_per_job)
     for _number, _entries in enumerate(_lots):
-        preprocess_rule(_dataset, _files, _number, _entries)
+        preprocess_rule(_dataset, _number, _entries)

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from rheobase import config as settings
 from rheobase import layout
-from rheobase.stages import plan
+from rheobase.stages import inputs, plan
 
 CONFIG_FILES = [Path(name) for name in workflow.configfiles if Path(name).is_file()]
 os.environ.setdefault("RHEOBASE_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
@@ -20,6 +20,10 @@ try:
     plan.check_families(CONFIG, CONFIG_FILES)
 except settings.ConfigError as error:
     raise WorkflowError(f"the configuration is wrong:\n{error}")
+
+
+FETCHED = inputs.fetched(CONFIG)
+BROUGHT = {path for files in FETCHED.values() for path in files}
 
 
 def dataset_of(wildcards):

@@ -14,12 +14,13 @@ from rheobase import layout
 from rheobase.config import Dataset, Entry, parse_dataset
 from rheobase.config.entries import fill
 from rheobase.io import sources
+from rheobase.io.side_files import reader_files, side_files
 from rheobase.recording import Recording
-from rheobase.storage import file_sha256, write_dataset, write_json
+from rheobase.stages.checksums import checksum
+from rheobase.storage import write_dataset, write_json
 
 CARRIED = ("fd_mean_mm",)
 """Quality measures that models are given with the recording."""
-SIDE_FILES = ("labels_file", "units_file", "mask")
 STEP_TOLERANCE_S = 1e-3
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; correct source.path or put the file there")
     reader = _reader(dataset, path)
-    files = _side_files(reader, entry, data_dir)
+    files = _existing(reader_files(reader, entry, data_dir))
     raw = read(
         path,
         reader=reader,
@@ -104,10 +105,11 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         quality={k: float(v) for k in CARRIED if (v := measured.get(k)) is not None},
         time_unit=dataset.time_unit,
         source=path.name,
-        source_sha256=_checksum(path),
+        source_sha256=checksum(path),
         steps=[*raw.steps, *cleaned.steps],
     )
     _check_label(recording)
+    recording = _with_checksums(recording, side_files(dataset, entry, data_dir))
     recording.save(layout.recording_path(dataset.name, entry.name))
     write_json(_jsonable(cleaned.qc), layout.qc_path(dataset.name, entry.name))
     if cleaned.pictures is not None:
@@ -143,10 +145,7 @@ def _configured_rate(dataset: Dataset) -> float | None:
     return dataset.sampling_rate_hz
 
 
-def _side_files(reader: Mapping[str, Any], entry: Entry, data_dir: Path) -> dict[str, Path]:
-    files = {key: Path(fill(reader[key], entry, data_dir)) for key in SIDE_FILES if key in reader}
-    if "motion" in reader:
-        files["motion"] = Path(fill(reader["motion"]["path"], entry, data_dir))
+def _existing(files: dict[str, Path]) -> dict[str, Path]:
     for key, path in files.items():
         if not path.is_file():
             raise FileNotFoundError(
@@ -205,15 +204,10 @@ def _check_label(recording: Recording) -> None:
         )
 
 
-def _checksum(path: Path) -> str:
-    if path.is_file():
-        return file_sha256(path)
-    import hashlib
-
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(f"{file.relative_to(path)}={file_sha256(file)}\n".encode())
-    return digest.hexdigest()
+def _with_checksums(recording: Recording, files: Mapping[str, Path]) -> Recording:
+    """Return a recording that names the files it was read with besides its own, with SHA-256."""
+    told = {key: {"file": p.name, "sha256": checksum(p)} for key, p in files.items()}
+    return Recording(recording.data.assign_attrs(side_files=json.dumps(told, sort_keys=True)))
 
 
 def _jsonable(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rheobase import layout
 from rheobase.config import Dataset
+from rheobase.stages.checksums import of_inputs
 from rheobase.stages.prepare import load_spec
 from rheobase.stages.versions import versions
 from rheobase.storage import file_sha256, read_json, write_json
@@ -42,7 +43,7 @@ def write(spec: str, models: str) -> None:
         "device_used": devices(dataset, told),
         "rule_graph": rule_graph(dataset, told),
         "seeds": {name: entry["seeds"] for name, entry in told["models"].items()},
-        "inputs": input_checksums(dataset),
+        "inputs": of_inputs(dataset, Path(rest["data_dir"])),
         "outputs": {str(p): file_sha256(p) for p in outputs(dataset, told)},
         "cost": (cost := costs(dataset.name)),
         "cost_by_rule": by_rule(cost),
@@ -93,21 +94,6 @@ def git_state() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     changed = git("status", "--porcelain", "--untracked-files=no") if commit else None
     return {"git_commit": commit, "git_dirty": None if changed is None else bool(changed)}
-
-
-def input_checksums(dataset: Dataset) -> dict[str, dict[str, str]]:
-    """Return the name and SHA-256 of the file behind every recording."""
-    import h5py
-
-    found = {}
-    for entry in dataset.recordings:
-        with h5py.File(layout.recording_path(dataset.name, entry.name)) as file:
-            attrs = file.attrs
-            found[entry.name] = {
-                "file": str(attrs["source"]),
-                "sha256": str(attrs["source_sha256"]),
-            }
-    return found
 
 
 def outputs(dataset: Dataset, told: dict[str, Any]) -> Iterator[Path]:

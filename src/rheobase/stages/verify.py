@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from rheobase.recording import Recording
+from rheobase.stages.checksums import changed
 from rheobase.storage import CorruptFile, file_sha256, read_dataset, read_json, write_text
 
 TRAINED_TOLERANCE = 1e-3
@@ -46,7 +47,8 @@ def verify(results: Path) -> int:
 def damage(results: Path, checked: set[Path]) -> Iterator[str]:
     """Yield a sentence for every file that is corrupt, missing, or not what the provenance says.
 
-    Every file that was looked at is added to ``checked``.
+    Recordings and the files beside them are checked where they are there. Every file that was
+    looked at is added to ``checked``.
     """
     for path in sorted(p for p in results.rglob("*") if p.suffix in (".nc", ".json")):
         checked.add(path)
@@ -79,7 +81,8 @@ def _against_provenance(folder: Path, checked: set[Path]) -> Iterator[str]:
         yield f"{folder} has no {PROVENANCE} to check its files against; run the workflow again"
         return
     try:
-        outputs = told_outputs(read_provenance(source), folder)
+        content = read_provenance(source)
+        outputs = told_outputs(content, folder)
     except CorruptFile:
         return  # said already
     except ValueError as error:
@@ -91,6 +94,7 @@ def _against_provenance(folder: Path, checked: set[Path]) -> Iterator[str]:
             yield f"{path} is missing; run the workflow again"
         elif file_sha256(path) != expected:
             yield f"{path} is not the file that the provenance names; delete it and run again"
+    yield from changed(content, folder.absolute().parent.parent, checked)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -131,21 +135,21 @@ def reproduce(provenance: Path, *, cores: int) -> int:
     for key in ("data_dir", "download_dir"):
         if not isinstance(content["config"].get(key), str):
             raise ValueError(f"{provenance} has no {key} in its config; run the workflow again")
+    other = list(changed(content, Path.cwd(), set()))
     with tempfile.TemporaryDirectory(prefix="rheobase-") as folder:
         if _run_again(content["config"], Path(folder), cores=cores):
             raise ValueError(f"running {provenance} again failed; the sentences above say why")
         again = Path(folder, "results", content["dataset"])
         found = list(compare(provenance.parent, again, content))
-    for _, text in found:
-        if text:
-            print(text, file=sys.stderr)
+    for text in [*other, *(text for _, text in found if text)]:
+        print(text, file=sys.stderr)
     count = Counter(kind for kind, _ in found)
     print(
         f"{len(found)} files: {count['exact']} agree exactly, {count['close']} within "
         f"{TRAINED_TOLERANCE:g}, {count['differs']} differ, {count['skipped']} not compared "
         "(figures, and run.json, which holds times)"
     )
-    return 1 if count["differs"] else 0
+    return 1 if count["differs"] or other else 0
 
 
 def _run_again(config: Mapping[str, Any], folder: Path, *, cores: int) -> int:

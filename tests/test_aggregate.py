@@ -10,6 +10,7 @@ import pytest
 from rheobase.evaluate.aggregate import size_ratio, summarise
 from rheobase.evaluate.compare import side_by_side
 from rheobase.evaluate.gather import gather
+from rheobase.evaluate.statements import outcome
 from rheobase.evaluate.statistics import combine_p, corrected_t, holm
 
 
@@ -243,6 +244,45 @@ def test_headline_comparisons_are_corrected_among_themselves():
     assert alone[0].p_holm == alone[0].p_value
     assert both[0].p_holm == pytest.approx(2 * uncorrected(both[0]))
     assert both[1].p_holm == pytest.approx(2 * uncorrected(both[1]))
+
+
+def asked(names, gain=0.1, rivals=1):
+    """Return a model that is ahead of its best rival on every score, with further rivals below."""
+    beside = {f"r{n}": -float(n) for n in range(rivals)}
+    folds = [score(k, gain + 0.01 * k, name=n, rivals=beside) for n in names for k in range(3)]
+    return summarise({"echo": metrics(folds)})["echo"]
+
+
+def test_what_is_asked_first_is_not_corrected_for_what_is_looked_at_further():
+    found = asked(
+        ["decode_r2", "decode_auroc", "masked_r2_50", "masked_r2_75", "hidden_r"], rivals=4
+    )
+    assert [s.place for s in found] == ["first", "further", "question", "further", "question"]
+    times = [(s.comparisons[0].p_holm or 0) / uncorrected(s.comparisons[0]) for s in found]
+    assert times == pytest.approx([1, 2, 2, 2, 2])
+    weakest = found[0].comparisons[1:]
+    assert all((c.p_holm or 0) > uncorrected(c) for c in weakest)
+
+
+def test_losing_counts_how_many_rivals_the_best_was_chosen_from():
+    def best(rivals, gain):
+        return asked(["r2"], gain, rivals)[0].comparisons[0]
+
+    assert best(1, -0.1).p_holm == pytest.approx(uncorrected(best(1, -0.1)))
+    assert best(4, -0.1).p_holm == pytest.approx(4 * uncorrected(best(4, -0.1)))
+    assert best(4, 0.1).p_holm == pytest.approx(uncorrected(best(4, 0.1)))
+
+
+def test_equal_rivals_are_seldom_called_better_or_worse(rng):
+    found = []
+    for _ in range(600):
+        values = rng.normal(size=(4, 7))
+        folds = [score(k, v[0], rivals={f"r{n}": x for n, x in enumerate(v[1:])})
+                 for k, v in enumerate(values)]  # fmt: skip
+        # Independent folds: without the correction for overlap the t test is exact.
+        found.append(outcome(one(folds, ratio=0.0).comparisons[0]))
+    assert found.count("better") / len(found) < 0.04
+    assert found.count("worse") / len(found) < 0.04
 
 
 def test_models_side_by_side_are_ranked_and_paired():

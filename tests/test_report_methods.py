@@ -136,7 +136,10 @@ def test_only_families_of_tests_that_were_made_are_told(report):
     def corrected(made):
         return next(s for s in text_of(made).split(". ") if s.startswith("p-values were"))
 
-    assert "within three families" in corrected(report)
+    everything = corrected(report)
+    assert "within four families: each model's first score against its best rival, " in everything
+    assert "the first score of each further question against its best rival, " in everything
+    assert "p of losing to the best of several rivals was multiplied" in text_of(report)
     assert "over all tests against chance" in corrected(linear(report, score="x", folds=2))
     assert "within two families: each model's" in corrected(linear(report, score="x"))
 

@@ -66,6 +66,111 @@ def test_losing_is_said_in_plain_words():
     assert "echo loses to its best rival" in found.headline
 
 
+GAPS = (-0.1563, -0.19, -0.2237)
+"""Their corrected 95 % interval is -0.323 to -0.0585, p is 0.025."""
+
+
+def planted(gaps, *, name="masked_r2_50", rivals=6, model="mae", level=0.373):
+    """Return the scores of one name: ``level`` of the best rival, others far below it."""
+    return [
+        {
+            "name": name,
+            "unit": "",
+            "higher_is_better": True,
+            "fold": k,
+            "seed": 0,
+            "value": level + gap,
+            "rivals": {"ridge": level} | {f"weak{n}": -0.5 - 0.1 * k for n in range(rivals - 1)},
+            "chance": None,
+            "p_value": None,
+            "note": "",
+        }
+        for k, gap in enumerate(gaps)
+    ]
+
+
+def told(*scores, model="mae"):
+    content = {"dataset": "d", "model": model, "family": "f", "scores": sum(scores, [])}
+    return state(model, summarise({model: content})[model])
+
+
+def test_behind_in_every_fold_is_said_though_the_test_does_not_settle_it():
+    found = told(planted(GAPS))
+    assert found.outcome == "behind"
+    assert found.headline == (
+        "mae is behind its best rival, ridge, in all 3 folds: masked R² 50 0.183 against 0.373 "
+        "(advantage \N{MINUS SIGN}0.190, 95 % interval \N{MINUS SIGN}0.322 to "
+        "\N{MINUS SIGN}0.0576; corrected p = 0.15), which the test does not settle."
+    )
+
+
+def test_ahead_in_every_fold_is_not_called_better_where_the_test_does_not_settle_it():
+    found = told(planted([0.01, 0.2, 0.3]))
+    assert found.outcome == "ahead"
+    assert "mae is ahead of its best rival, ridge, in all 3 folds" in found.headline
+    assert "which the test does not settle" in found.headline
+    assert verdict({"mae": ()}).lights[1].level != "good"
+
+
+def test_ahead_in_some_folds_only_is_not_distinguishable():
+    found = told(planted([-0.1, 0.02, 0.01]))
+    assert found.outcome == "indistinct"
+    assert "(behind in 1 of 3 folds; corrected p" in found.short
+
+
+def test_the_first_score_of_each_further_question_stands_in_the_verdict():
+    scores = (
+        planted([0.2, 0.21, 0.205], name="decode_r2"),
+        planted(GAPS),
+        planted(GAPS, name="masked_r2_75"),
+    )
+    found = told(*scores)
+    assert "mae is better than its best rival, ridge: decode R² 0.578 against 0.373" in found.short
+    assert (
+        "On masked R² 50 it is behind its best rival, ridge, in all 3 folds: 0.183 against 0.373 "
+        "(corrected p = 0.15), which the test does not settle." in found.short
+    )
+    assert "masked R² 75" not in found.short
+
+
+def test_a_family_may_say_which_scores_answer_one_question():
+    scores = [{**s, "question": "decode"} for s in planted(GAPS)]
+    found = told(planted([0.2, 0.21, 0.205], name="decode_r2"), scores)
+    assert "On masked" not in found.short
+
+
+def test_further_scores_are_counted_by_what_was_measured_and_by_the_test():
+    further = {
+        "masked_r2_25": GAPS,
+        "masked_r2_75": GAPS,
+        "hidden_r": (0.01, 0.2, 0.3),
+        "identification_r": (0.01, -0.1, 0.2),
+        "hidden_third_r": (-0.2, -0.20001, -0.2),
+    }
+    found = told(planted(GAPS), *(planted(gaps, name=name) for name, gaps in further.items()))
+    assert found.details.endswith(
+        "On its 5 further scores it is behind the best rival in every fold on 3, ahead of the best "
+        "rival in every fold on 1 and mixed on 1; by the test it loses on 1."
+    )
+    assert "by the test none is settled" in told(planted(GAPS), planted(GAPS, name="x")).details
+
+
+def test_further_scores_of_two_folds_are_not_counted_as_tested():
+    found = told(planted(GAPS[:2]), planted(GAPS[:2], name="x"))
+    assert found.details.endswith(
+        "further score it is on average behind its best rival on 1 (too few folds to test)."
+    )
+
+
+def test_models_behind_in_every_fold_say_nothing_beyond_their_rivals():
+    content = {"dataset": "d", "model": "mae", "family": "f", "scores": planted(GAPS)}
+    light = verdict(summarise({"mae": content})).lights[1]
+    assert (light.level, light.word) == ("caution", "None beyond its rivals")
+    assert light.reasons == (
+        "Behind its best rival in every fold, which the test does not settle: mae.",
+    )
+
+
 def test_two_folds_are_not_tested():
     found = state("echo", model(0.1, folds=2))
     assert found.outcome == "untested"

@@ -1,92 +1,19 @@
-"""Folds and seeds of a dataset gathered: means, intervals, paired tests, corrections.
+"""Folds and seeds of a dataset gathered: means, intervals, paired tests.
 
-Seeds are averaged within a fold first; folds are the replicates. Holm's correction runs over three
-families of a dataset: the headline comparisons (each model's first score against its best rival),
-all further comparisons with rivals, and all tests against chance.
+Seeds are averaged within a fold first; folds are the replicates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rheobase.evaluate.statistics import LEVEL, Interval, combine_p, corrected_t, holm, pool_p
-from rheobase.evaluate.words import spoken
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A model's score minus the same score of one rival, paired over folds."""
-
-    rival: str
-    rival_mean: float
-    rival_folds: tuple[float | None, ...]
-    """Per fold of the model, seeds averaged; None where the rival has no value."""
-    difference: float
-    """Mean over folds, turned so that a positive number means the model is better."""
-    interval: Interval | None
-    """None below three folds."""
-    p_value: float | None
-    """Two-sided, uncorrected."""
-    p_holm: float | None
-    headline: bool
-    """First score of the model against its best rival."""
-
-    @property
-    def label(self) -> str:
-        """Return the rival's name as it is written in a sentence."""
-        return spoken(self.rival)
-
-
-@dataclass(frozen=True)
-class Chance:
-    """A model's score against chance."""
-
-    level: float
-    p_value: float | None
-    p_holm: float | None
-    rule: str
-    """``permutation`` (folds averaged draw by draw), ``combined`` (twice the median p of fits that
-    kept no draws), ``t`` (folds against chance) or ``none``."""
-    least_p: float | None = None
-    """The smallest p that these draws and units allow; None where no draws were kept."""
-    testable: bool = True
-    """Whether that smallest p, corrected, is below 0.05: else no result could be above chance."""
-
-
-@dataclass(frozen=True)
-class ScoreSummary:
-    """One score of one model over all folds and seeds."""
-
-    model: str
-    name: str
-    unit: str
-    higher_is_better: bool
-    folds: tuple[int, ...]
-    fold_values: tuple[float, ...]
-    mean: float
-    interval: Interval | None
-    seeds: int
-    seed_spread: float | None
-    """Standard deviation over seeds, averaged over folds; None with one seed."""
-    chance: Chance | None
-    comparisons: tuple[Comparison, ...]
-    """Best rival (by its mean over folds) first."""
-    missing: int
-    """Fits whose value is undefined and therefore left out."""
-    notes: tuple[str, ...]
-    cautions: tuple[str, ...] = ()
-    """What speaks against believing the score; among the notes too."""
-    title: str = ""
-    """The name that the family gives to readers; empty where it gives none."""
-
-    @property
-    def label(self) -> str:
-        """Return the score's name as it is written in a sentence."""
-        return self.title or spoken(self.name)
+from rheobase.evaluate.corrections import corrected
+from rheobase.evaluate.statistics import combine_p, corrected_t, pool_p
+from rheobase.evaluate.summaries import Chance, Comparison, Place, ScoreSummary
 
 
 def size_ratio(splits: Mapping[str, Any] | None, n_samples: Mapping[str, int]) -> float | None:
@@ -118,11 +45,25 @@ def summarise(
         for score in content["scores"]:
             groups.setdefault(score["name"], []).append(score)
         made = [_summary(model, fits, ratio) for fits in groups.values() if _defined(fits)]
+        made = _placed(made)
         if made and made[0].comparisons:
             best, *others = made[0].comparisons
             made[0] = replace(made[0], comparisons=(replace(best, headline=True), *others))
         summaries[model] = tuple(made)
-    return _correct(summaries)
+    return corrected(summaries)
+
+
+def _placed(scores: Sequence[ScoreSummary]) -> list[ScoreSummary]:
+    """Return the scores of a model, each with its place among its questions."""
+    asked: set[str] = set()
+    placed = []
+    for score in scores:
+        place: Place = "first" if not asked else "further"
+        if asked and score.question not in asked:
+            place = "question"
+        asked.add(score.question)
+        placed.append(replace(score, place=place))
+    return placed
 
 
 def _defined(fits: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -156,6 +97,7 @@ def _summary(model: str, fits: list[Mapping[str, Any]], ratio: float | None) -> 
         notes=_said(fits, "note", "caution"),
         cautions=_said(fits, "caution"),
         title=fits[0].get("title") or "",
+        question=fits[0].get("question") or str(fits[0]["name"]).partition("_")[0],
     )
 
 
@@ -186,6 +128,7 @@ def _compare(
         p_value=p_value,
         p_holm=None,
         headline=False,
+        fold_differences=tuple(gaps),
     )
 
 
@@ -227,49 +170,3 @@ def _pool(
     if len({len(null) for null in nulls}) != 1 or not len(nulls[0]):
         return None
     return pool_p(values, sign * np.array(nulls, float))
-
-
-def _correct(
-    summaries: Mapping[str, tuple[ScoreSummary, ...]],
-) -> dict[str, tuple[ScoreSummary, ...]]:
-    tests: dict[str, list[tuple[tuple[str, str, str], float]]] = {}
-    for model, scores in summaries.items():
-        for score in scores:
-            for c in score.comparisons:
-                if c.p_value is not None:
-                    family = "headline" if c.headline else "further"
-                    tests.setdefault(family, []).append(((model, score.name, c.rival), c.p_value))
-            if score.chance is not None and score.chance.p_value is not None:
-                tests.setdefault("chance", []).append(
-                    ((model, score.name, ""), score.chance.p_value)
-                )
-    corrected = {}
-    for found in tests.values():
-        corrected |= dict(zip([k for k, _ in found], holm([p for _, p in found]), strict=True))
-    return {
-        model: tuple(_say(_put(score, corrected), tests.get("chance", [])) for score in scores)
-        for model, scores in summaries.items()
-    }
-
-
-def _put(score: ScoreSummary, corrected: Mapping[tuple[str, str, str], float]) -> ScoreSummary:
-    key = (score.model, score.name)
-    compared = tuple(replace(c, p_holm=corrected.get((*key, c.rival))) for c in score.comparisons)
-    chance = score.chance and replace(score.chance, p_holm=corrected.get((*key, "")))
-    return replace(score, comparisons=compared, chance=chance)
-
-
-def _say(score: ScoreSummary, tests: Sequence[tuple[tuple[str, str, str], float]]) -> ScoreSummary:
-    """Return the score with a note where even its smallest p, corrected, is not below 0.05."""
-    chance = score.chance
-    if chance is None or chance.least_p is None or (chance.p_holm or 0) < 1 - LEVEL:
-        return score
-    at = [key for key, _ in tests].index((score.model, score.name, ""))
-    best = holm([chance.least_p if i == at else p for i, (_, p) in enumerate(tests)])[at]
-    if best < 1 - LEVEL:
-        return score
-    note = (
-        "chance cannot be tested: with these draws and exchangeable units no corrected p could be "
-        f"below {best:.2g}, so give more people, recordings or permutations"
-    )
-    return replace(score, chance=replace(chance, testable=False), notes=(*score.notes, note))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statistics import Interval, corrected_t, holm
+from rheobase.evaluate.summaries import ScoreSummary
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statements import Statement
 from rheobase.evaluate.statistics import MIN_FOLDS
+from rheobase.evaluate.summaries import ScoreSummary
 
 FEW_SUBJECTS = 5
 """Below, a result over subjects is to be taken with care (chosen here)."""
@@ -72,11 +72,17 @@ def model_light(statements: Sequence[Statement]) -> Light:
         "Better than its best rival, but not than chance": [
             s.model for s in statements if s.outcome == "better" and s.above_chance is False
         ],
+        "Ahead of its best rival in every fold, which the test does not settle": [
+            s.model for s in scored if s.outcome == "ahead"
+        ],
         "Above chance, but not distinguishable from its best rival": [
             s.model for s in scored if s.outcome == "indistinct" and s.above_chance
         ],
         "Not distinguishable from its best rival": [
             s.model for s in scored if s.outcome == "indistinct" and not s.above_chance
+        ],
+        "Behind its best rival in every fold, which the test does not settle": [
+            s.model for s in scored if s.outcome == "behind"
         ],
         "Loses to its best rival": [s.model for s in scored if s.outcome == "worse"],
         "Not tested": [s.model for s in scored if s.outcome in ("untested", "alone")],

@@ -1,8 +1,9 @@
 """What each model's numbers say, in words chosen by fixed rules.
 
-A model is *better* or *worse* than a rival where the corrected p-value is below 0.05, otherwise
-*not distinguishable*; below three folds nothing is tested and the words say so. The headline of a
-model is its first score against its best rival (by the mean over folds): the hardest rival to beat.
+A model is *better* or *worse* than a rival where the corrected p-value is below 0.05. Where it is
+not, what was measured is said all the same: *ahead* or *behind* in every fold, else *not
+distinguishable*. Below three folds nothing is tested and the words say so. A headline is the first
+score of a question against its best rival (by the mean over folds): the hardest rival to beat.
 """
 
 from __future__ import annotations
@@ -11,34 +12,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rheobase.evaluate.aggregate import Comparison, ScoreSummary
+from rheobase.evaluate.summaries import Comparison, ScoreSummary
 from rheobase.evaluate.words import interval_text, number, p_text, score_text
 
 ALPHA = 0.05
-Outcome = Literal["better", "indistinct", "worse", "untested", "alone"]
-WORDS: dict[Outcome, str] = {
-    "better": "better than",
-    "indistinct": "not distinguishable from",
-    "worse": "worse than",
-    "untested": "not tested against",
-    "alone": "without a rival",
+Outcome = Literal["better", "ahead", "indistinct", "behind", "worse", "untested", "alone"]
+VERBS = {
+    "better": "is better than {}",
+    "ahead": "is ahead of {} in all {folds} folds",
+    "indistinct": "is not distinguishable from {}",
+    "behind": "is behind {} in all {folds} folds",
+    "worse": "loses to {}",
 }
+"""What a tested comparison says; ``{}`` is the rival"""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What one model's headline says."""
+    """What one model's headlines say."""
 
     model: str
     outcome: Outcome | Literal["failed"]
+    """Of the first score."""
     above_chance: bool | None
     """None where chance is unknown or was not tested."""
     short: str
-    """The headline in few numbers, for the first paragraph."""
+    """The headline of each question in few numbers, for the first paragraph."""
     headline: str
     """The first score against its best rival, with its interval."""
     details: str = ""
-    """Chance and the further scores."""
+    """Chance, the headlines of further questions, and the further scores counted."""
 
 
 def outcome(comparison: Comparison | None) -> Outcome:
@@ -47,9 +50,12 @@ def outcome(comparison: Comparison | None) -> Outcome:
         return "alone"
     if comparison.p_holm is None:
         return "untested"
-    if comparison.p_holm >= ALPHA:
-        return "indistinct"
-    return "better" if comparison.difference > 0 else "worse"
+    if comparison.p_holm < ALPHA:
+        return "better" if comparison.difference > 0 else "worse"
+    folds = len(comparison.fold_differences)
+    if folds and folds in (comparison.ahead, comparison.behind):
+        return "ahead" if comparison.ahead else "behind"
+    return "indistinct"
 
 
 def above_chance(score: ScoreSummary) -> bool | None:
@@ -67,43 +73,77 @@ def state(model: str, scores: Sequence[ScoreSummary]) -> Statement:
         return Statement(model, "failed", None, text, text)
     head = scores[0]
     best = head.comparisons[0] if head.comparisons else None
-    result, beats_chance = outcome(best), above_chance(head)
+    beats_chance = above_chance(head)
     chance = _chance(head, beats_chance)
-    short = _headline(head, best, result, full=False)
-    if chance:
-        short = f"{short} {chance}"
-    details = f"{chance} {_others(scores[1:])}".strip()
+
+    def sentences(*, full: bool) -> tuple[str, str]:
+        further = [_question(s, full=full) for s in scores[1:] if s.place == "question"]
+        return _headline(head, full=full), " ".join(filter(None, [chance, *further]))
+
+    headline, details = sentences(full=True)
     return Statement(
-        model, result, beats_chance, short, _headline(head, best, result, full=True), details
+        model,
+        outcome(best),
+        beats_chance,
+        " ".join(sentences(full=False)).strip(),
+        headline,
+        f"{details} {_others(scores[1:])}".strip(),
     )
 
 
-def _headline(score: ScoreSummary, best: Comparison | None, result: Outcome, *, full: bool) -> str:
-    unit = f" {score.unit}" if score.unit else ""
-    value = f"{score.label} {score_text(score.mean)}{unit}"
-    if best is None:
+def _headline(score: ScoreSummary, *, full: bool) -> str:
+    if not score.comparisons:
+        unit = f" {score.unit}" if score.unit else ""
+        value = f"{score.label} {score_text(score.mean)}{unit}"
         return f"{score.model} reaches {value}, with no rival beside it."
-    against = f"{value} against {score_text(best.rival_mean)}{unit}"
+    return f"{score.model} {_against_best(score, f'{score.label} ', full=full)}"
+
+
+def _question(score: ScoreSummary, *, full: bool) -> str:
+    """Return the headline of a further question; empty without a rival."""
+    if not score.comparisons:
+        return ""
+    return f"On {score.label} it {_against_best(score, '', full=full)}"
+
+
+def _against_best(score: ScoreSummary, name: str, *, full: bool) -> str:
+    """Return what follows the model: how it stands against the best rival, with the numbers."""
+    best = score.comparisons[0]
+    result = outcome(best)
+    unit = f" {score.unit}" if score.unit else ""
+    against = f"{name}{score_text(score.mean)}{unit} against {score_text(best.rival_mean)}{unit}"
     if result == "untested":
-        side = (
-            "ahead of" if best.difference > 0 else "behind" if best.difference < 0 else "level with"
-        )
-        few = f"{len(score.folds)} fold{'s' * (len(score.folds) != 1)}"
+        many = len(best.fold_differences)
+        few = f"{many} fold{'s' * (many != 1)}"
         return (
-            f"{score.model} is on average {side} its best rival, {best.label}: {against}; "
-            f"{few} allow no interval and no test."
+            f"is {_side(best)}, {best.label}: {against}; {few} allow{'s' * (many == 1)} no "
+            "interval and no test."
         )
-    verb = {
-        "better": "is better than",
-        "indistinct": "is not distinguishable from",
-        "worse": "loses to",
-    }
-    numbers = (
-        f"advantage {score_text(best.difference)}, 95 % interval {interval_text(best.interval)}; "
+    verb = (
+        VERBS[result]
+        .format(f"its best rival, {best.label},", folds=len(best.fold_differences))
+        .rstrip(",")
     )
-    p_value = f"corrected {p_text(best.p_holm)}"
-    brackets = f"({numbers if full else ''}{p_value})"
-    return f"{score.model} {verb[result]} its best rival, {best.label}: {against} {brackets}."
+    steady = result in ("ahead", "behind")
+    advantage = f"advantage {score_text(best.difference)}"
+    shown = [f"{advantage}, 95 % interval {interval_text(best.interval)}"] if full else []
+    shown += [] if steady else [_folds(best)]
+    brackets = "; ".join([*shown, f"corrected {p_text(best.p_holm)}"])
+    return f"{verb}: {against} ({brackets}){', which the test does not settle' if steady else ''}."
+
+
+def _side(best: Comparison) -> str:
+    ahead, behind = best.difference > 0, best.difference < 0
+    side = "ahead of" if ahead else "behind" if behind else "level with"
+    return f"on average {side} its best rival"
+
+
+def _folds(comparison: Comparison) -> str:
+    """Return in how many folds the side that leads on average leads."""
+    many = len(comparison.fold_differences)
+    leads = ("ahead", comparison.ahead), ("behind", comparison.behind)
+    word, count = leads[comparison.difference < 0]
+    return f"{word} in {'all' if count == many else f'{count} of'} {many} folds"
 
 
 def _chance(score: ScoreSummary, beats: bool | None) -> str:
@@ -121,11 +161,43 @@ def _chance(score: ScoreSummary, beats: bool | None) -> str:
 
 
 def _others(scores: Sequence[ScoreSummary]) -> str:
-    results = [outcome(score.comparisons[0]) for score in scores if score.comparisons]
-    if not results:
+    """Return the further scores counted: what was measured, then what the test says."""
+    best = [score.comparisons[0] for score in scores if score.comparisons]
+    if not best:
         return ""
-    counts = [
-        f"{word} the best rival on {n}" for key, word in WORDS.items() if (n := results.count(key))
+    tested = [c for c in best if c.p_holm is not None]
+    few = [_side(c) for c in best if c.p_holm is None]
+    found = _counted([_place(c) for c in tested])
+    found += [f"{text} (too few folds to test)" for text in _counted(few)]
+    scores_text = f"{len(best)} further score{'s' * (len(best) != 1)}"
+    said = f"On its {scores_text} it is {_listed(found)}"
+    if not tested:
+        return f"{said}."
+    results = [outcome(c) for c in tested]
+    settled = [
+        f"{words} on {n}"
+        for key, words in (("worse", "loses"), ("better", "is better"))
+        if (n := results.count(key))
     ]
-    scores_text = f"{len(results)} further score{'s' * (len(results) != 1)}"
-    return f"On its {scores_text} it is {', '.join(counts)}."
+    by_test = f"it {_listed(settled)}" if settled else "none is settled"
+    return f"{said}; by the test {by_test}."
+
+
+def _counted(places: Sequence[str]) -> list[str]:
+    return [f"{place} on {places.count(place)}" for place in sorted(set(places), key=_order)]
+
+
+def _order(place: str) -> tuple[bool, bool]:
+    return not place.startswith("behind"), not place.startswith("ahead")
+
+
+def _place(comparison: Comparison) -> str:
+    """Return where the model stands in every fold, or that folds differ."""
+    folds = len(comparison.fold_differences)
+    if folds == comparison.behind:
+        return "behind the best rival in every fold"
+    return "ahead of the best rival in every fold" if folds == comparison.ahead else "mixed"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.lights import Light, belief_light, data_light, model_light
 from rheobase.evaluate.statements import Statement, state
+from rheobase.evaluate.summaries import ScoreSummary
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ class Score:
     draw by draw."""
     title: str = ""
     """The name as it is written for readers; made from ``name`` where it is not given."""
+    question: str = ""
+    """What is asked: scores with the same word answer the same, and the first of them stands in the
+    verdict. Where it is not given it is the first word of ``name`` (``decode``, ``masked``)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rheobase.evaluate.aggregate import ScoreSummary, size_ratio, summarise
+from rheobase.evaluate.aggregate import size_ratio, summarise
+from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.verdict import Verdict, judge
 
 if TYPE_CHECKING:

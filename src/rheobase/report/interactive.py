@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from rheobase.evaluate.aggregate import ScoreSummary
+from rheobase.evaluate.summaries import ScoreSummary
 
 Column = tuple[str, Sequence[float | None]]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rheobase.evaluate.aggregate import ScoreSummary
 from rheobase.evaluate.statements import Statement
+from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.words import score_text
 from rheobase.report.embed import CSV_LIMIT, IMAGE_LIMIT, Budget, Figure, file_address
 from rheobase.report.inputs import ReportInput

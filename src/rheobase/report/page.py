@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from rheobase import __version__
 from rheobase.evaluate.compare import side_by_side
-from rheobase.evaluate.statements import WORDS, above_chance, outcome
+from rheobase.evaluate.statements import above_chance, outcome
 from rheobase.evaluate.words import interval_text, number, p_text, score_text
 from rheobase.report import palette
 from rheobase.report.embed import Budget, Figure, address, script_json
@@ -70,7 +70,6 @@ def environment() -> Environment:
         "duration": duration,
     }
     made.globals |= {
-        "words": WORDS,
         "outcome": outcome,
         "above_chance": above_chance,
         "version": __version__,

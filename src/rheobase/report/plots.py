@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rheobase.evaluate.aggregate import ScoreSummary
+from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.words import interval_text, number, within_bounds
 from rheobase.report.embed import Figure, csv_address, script_json
 from rheobase.report.interactive import Column, plotly_spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rheobase.evaluate.aggregate import ScoreSummary
+from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.words import number
 from rheobase.report.inputs import (
     ReportInput,
@@ -22,6 +22,11 @@ UNITS_OUT = {
     "trial": "whole trials",
     "time": "contiguous blocks of time",
 }
+FAMILIES = (
+    ("first", "each model's first score against its best rival"),
+    ("question", "the first score of each further question against its best rival"),
+    ("further", "all further scores against their best rival"),
+)
 
 
 def describe_testing(report: ReportInput, cite: Any) -> str:
@@ -105,23 +110,29 @@ def _chance(report: ReportInput, scores: Sequence[ScoreSummary], cite: Any) -> s
 
 def _corrected(scores: Sequence[ScoreSummary], cite: Any) -> str:
     """Return which families of p-values were corrected, of those that there are."""
-    rivals = [c for score in scores for c in score.comparisons if c.p_value is not None]
+    best = [s for s in scores if s.comparisons and s.comparisons[0].p_value is not None]
+    others = any(c.p_value is not None for score in scores for c in score.comparisons[1:])
     chance = any(score.chance and score.chance.p_value is not None for score in scores)
     held = [
-        ("each model's first score against its best rival", any(c.headline for c in rivals)),
-        ("all other comparisons with rivals", any(not c.headline for c in rivals)),
+        *((words, any(score.place == place for score in best)) for place, words in FAMILIES),
+        ("all comparisons with rivals that are not the best", others),
         ("all tests against chance", chance),
     ]
     families = [words for words, there in held if there]
     if not families:
         return ""
+    chosen = (
+        " Before that, p of losing to the best of several rivals was multiplied by their number."
+        if others
+        else ""
+    )
     if len(families) == 1:
-        return f"p-values were corrected {cite('holm1979')} over {families[0]}."
-    count = {2: "two", 3: "three"}[len(families)]
+        return f"p-values were corrected {cite('holm1979')} over {families[0]}.{chosen}"
+    count = {2: "two", 3: "three", 4: "four", 5: "five"}[len(families)]
     listed = ", ".join(families[:-1])
     return (
         f"p-values were corrected {cite('holm1979')} within {count} families: {listed}, and "
-        f"{families[-1]}."
+        f"{families[-1]}.{chosen}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rheobase.config.entries import BIDS
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 Problem = tuple[list[str | int], str]
 
 IMAGES = {"nifti", "fmriprep"}
+HOLDS_EVENTS = {*IMAGES, "cifti"}
 FROM_MOTION = {"6p", "24p"}
 WITHOUT_GLOBAL_SIGNAL = {"none", "highvar", "aroma", "36p"}
 SAFE_SHARE = 0.4
@@ -24,6 +26,7 @@ def check_fmri(dataset: Dataset) -> Iterator[Problem]:
     if dataset.modality != "fmri":
         return
     yield from _image(dataset)
+    yield from _events(dataset)
     yield from _confounds(dataset)
     yield from _censoring(dataset)
     yield from _classes(dataset)
@@ -66,6 +69,27 @@ def _derivatives(dataset: Dataset) -> Iterator[Problem]:
         yield [where], "format fmriprep names files by task; add it"
     if unknown := sorted(known - set(BIDS)):
         yield [where], f"{unknown[0]!r} is no entity of fMRIPrep; known: {', '.join(BIDS)}"
+
+
+def _events(dataset: Dataset) -> Iterator[Problem]:
+    if "events" not in dataset.reader:
+        return
+    form, source = dataset.reader.get("format"), str(dataset.source.get("path", ""))
+    if form not in HOLDS_EVENTS:
+        yield (
+            ["reader", "events"],
+            f"events belong to {', '.join(sorted(HOLDS_EVENTS))}; format {form} takes labels_file",
+        )
+    elif "path" not in dataset.reader["events"] and not (
+        form == "fmriprep" and PurePath(source).parent.name == "derivatives"
+    ):
+        yield (
+            ["reader", "events"],
+            "events need `path`; only format fmriprep whose folder lies in `derivatives` of a BIDS "
+            "data set finds those of the data set",
+        )
+    if dataset.time_unit == "frame":
+        yield ["reader", "events"], "onsets are seconds, and time_unit is frame; use labels_file"
 
 
 def _confounds(dataset: Dataset) -> Iterator[Problem]:

@@ -27,10 +27,12 @@ def check_label(dataset: Dataset) -> Iterator[Problem]:
     if OVER_TIME & set(reader) or name == "annotation" or not dataset.recordings:
         return
     first = {**dataset.recordings[0].labels, **dataset.recordings[0].entities}
-    if name in map(str, reader.get("label_keys", [])):
+    over_time = {*map(str, reader.get("label_keys", []))}
+    over_time |= {reader["events"]["column"]} if "events" in reader else set()
+    if name in over_time:
         return
     if name not in first:
-        known = sorted({*map(str, reader.get("label_keys", [])), *first})
+        known = sorted({*over_time, *first})
         yield (
             ["label", "name"],
             f"{name!r} is no entity, column of the table or label of the "

@@ -11,6 +11,7 @@ from typing import Any
 
 from rheobase.config.entries import BIDS
 
+DERIVATIVES = "derivatives"
 SPACE = "MNI152NLin2009cAsym"
 CONFOUNDS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
 PREPROC, AROMA = "_desc-preproc_bold.nii.gz", "_desc-smoothAROMAnonaggr_bold.nii.gz"
@@ -31,12 +32,32 @@ def image_path(
         )
     if "subject" not in entities:
         raise ValueError("files of fMRIPrep are named by subject; add it to entities or the table")
-    named = "_".join(f"{short}-{entities[k]}" for k, short in BIDS.items() if k in entities)
-    place = folder / f"sub-{entities['subject']}"
-    place = place / f"ses-{entities['session']}" if "session" in entities else place
+    named, place = _named(entities), _place(folder, entities)
     res = f"_res-{reader['res']}" if reader.get("res") else ""
     last = AROMA if denoise == "aroma" else PREPROC
-    return place / "func" / f"{named}_space-{reader.get('space', SPACE)}{res}{last}"
+    return place / f"{named}_space-{reader.get('space', SPACE)}{res}{last}"
+
+
+def events_path(folder: Path, entities: Mapping[str, str]) -> Path | None:
+    """Return a run's ``_events.tsv`` in the raw BIDS data set that holds the derivatives.
+
+    BIDS keeps derivatives as ``<data set>/derivatives/<name>``; None where ``folder`` lies
+    otherwise. The echo is not in the name of such a file.
+    """
+    if folder.parent.name != DERIVATIVES or "subject" not in entities:
+        return None
+    kept = {key: value for key, value in entities.items() if key != "echo"}
+    return _place(folder.parents[1], kept) / f"{_named(kept)}_events.tsv"
+
+
+def _named(entities: Mapping[str, str]) -> str:
+    return "_".join(f"{short}-{entities[k]}" for k, short in BIDS.items() if k in entities)
+
+
+def _place(folder: Path, entities: Mapping[str, str]) -> Path:
+    place = folder / f"sub-{entities['subject']}"
+    place = place / f"ses-{entities['session']}" if "session" in entities else place
+    return place / "func"
 
 
 def beside(image: Path) -> dict[str, Path]:

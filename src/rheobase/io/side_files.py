@@ -5,13 +5,12 @@ Standard library only, because it is used while Snakemake plans; nothing is open
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rheobase.config.entries import Entry, fill
 from rheobase.config.patterns import atlas_patterns, reader_patterns
-from rheobase.io.derivatives import beside
+from rheobase.io.derivatives import beside, events_path
 from rheobase.io.sources.places import recording_file
 
 if TYPE_CHECKING:
@@ -21,12 +20,18 @@ COMPANIONS = {"brainvision": (".eeg", ".vmrk"), "wfdb": (".dat",)}
 """Endings of the files that belong to a recording's header, under its own name."""
 
 
-def reader_files(reader: Mapping[str, Any], entry: Entry, data_dir: Path) -> dict[str, Path]:
-    """Return the side files that a recording's ``reader`` block names, by option."""
-    return {
-        key: Path(fill(pattern, entry, data_dir))
-        for key, pattern in reader_patterns(reader).items()
-    }
+def reader_files(dataset: Dataset, entry: Entry, data_dir: Path) -> dict[str, Path]:
+    """Return the side files that a dataset's ``reader`` block names, by option.
+
+    ``events`` of format fmriprep without a path are those of the raw BIDS data set around it.
+    """
+    patterns = reader_patterns(dataset.reader)
+    found = {key: Path(fill(pattern, entry, data_dir)) for key, pattern in patterns.items()}
+    if "events" in dataset.reader and "events" not in found:
+        folder = Path(fill(dataset.source["path"], entry, data_dir))
+        if path := events_path(folder, entry.entities):
+            found["events"] = path
+    return found
 
 
 def side_files(dataset: Dataset, entry: Entry, data_dir: Path) -> dict[str, Path]:
@@ -36,7 +41,7 @@ def side_files(dataset: Dataset, entry: Entry, data_dir: Path) -> dict[str, Path
     exist or not, those that fMRIPrep writes beside an image, and, where they exist, a confounds
     table's JSON and the files that a header's data lie in.
     """
-    found = {f"reader.{k}": p for k, p in reader_files(dataset.reader, entry, data_dir).items()}
+    found = {f"reader.{k}": p for k, p in reader_files(dataset, entry, data_dir).items()}
     for key, pattern in atlas_patterns(dataset.preprocess).items():
         found[f"preprocess.atlas.{key}"] = Path(fill(pattern, entry, data_dir))
     return found | _companions(dataset, entry, data_dir)

@@ -69,13 +69,16 @@ def with_units(raw: Raw, path: Path, *, own_names: bool) -> Raw:
     return replace(raw, names=names, unit_labels=merged(raw.unit_labels, unit_labels, path))
 
 
-def read_table(path: Path) -> dict[str, np.ndarray]:
-    """Return the columns of a TSV as text; lines must have as many cells as the header."""
+def read_table(path: Path, *, each: str = "a unit") -> dict[str, np.ndarray]:
+    """Return the columns of a TSV as text; lines must have as many cells as the header.
+
+    ``each`` is what an error says that a row stands for.
+    """
     with reading(path, "UTF-8 text"):
         lines = path.read_text(encoding="utf-8-sig").rstrip("\n").splitlines()
     rows = [[cell.strip() for cell in line.split("\t")] for line in lines]
     if len(rows) < 2:
-        raise ValueError(f"{path} has {len(rows)} lines; it needs a line of names and a row a unit")
+        raise ValueError(f"{path} has {len(rows)} lines; it needs a line of names and a row {each}")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise ValueError(

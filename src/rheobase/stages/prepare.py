@@ -64,6 +64,7 @@ def preprocess(spec: str, names: Sequence[str]) -> None:
 
 
 def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
+    from rheobase.io.events import with_events
     from rheobase.io.readers import read
     from rheobase.preprocess.clean import clean
 
@@ -71,7 +72,7 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; correct source.path or put the file there")
     reader = _reader(dataset, path)
-    files = _existing(reader_files(reader, entry, data_dir))
+    files = _existing(reader_files(dataset, entry, data_dir))
     raw = read(
         path,
         reader=reader,
@@ -79,6 +80,8 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         preprocess=_with_atlas(dataset.preprocess, entry, data_dir),
     )
     rate = agreed_rate(raw.rate_hz, _configured_rate(dataset), path)
+    if "events" in files:
+        raw = with_events(raw, files["events"], dataset.reader["events"], rate=rate)
     cleaned = clean(
         raw,
         modality=dataset.modality,

@@ -81,10 +81,14 @@ def test_names_of_rivals_are_wrapped_and_never_cut(report):
     assert ">lag1<" in static(made, "words")
 
 
-def test_an_interval_of_an_accuracy_is_cut_at_its_bounds(report):
+def test_an_interval_is_cut_at_the_bounds_of_its_score(report):
     wide = Interval(0.972, 1.01)
     assert interval_text(wide, "decode_balanced_accuracy") == "0.972 to 1.00"
-    assert interval_text(wide, "forecast_r2_h1") == "0.972 to 1.01"
+    assert interval_text(Interval(0.837, 1.12), "decode_probe_auroc") == "0.837 to 1.00"
+    assert interval_text(Interval(-1.3, 0.4), "forecast_r2_h1") == "\N{MINUS SIGN}1.30 to 0.400"
+    assert interval_text(wide, "forecast_r2_h1") == "0.972 to 1.00"
+    assert interval_text(Interval(-1.3, 0.4), "hidden_r") == "\N{MINUS SIGN}1.00 to 0.400"
+    assert interval_text(wide, "connectivity_loglik") == "0.972 to 1.01"
     assert "shown cut at the bound" in render(report)
 
 

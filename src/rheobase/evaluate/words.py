@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from rheobase.evaluate.statistics import Interval
@@ -24,6 +25,14 @@ SPOKEN = {
     "auroc": "AUROC",
     "meanmlp": "meanMLP",
 }
+BOUNDS = {
+    "accuracy": (0.0, 1.0),
+    "auroc": (0.0, 1.0),
+    "auc": (0.0, 1.0),
+    "r": (-1.0, 1.0),
+    "r2": (-math.inf, 1.0),
+}
+"""What a score can be, by a word of its name"""
 
 
 def spoken(name: str) -> str:
@@ -63,10 +72,12 @@ def p_text(p: float | None) -> str:
 
 
 def within_bounds(interval: Interval, score: str) -> Interval:
-    """Return the interval cut at 0 and 1 where the score is an accuracy, else as it is."""
-    if not score.endswith("accuracy"):
+    """Return the interval cut at what the named score can be, such as 0 and 1 of an accuracy."""
+    known = [BOUNDS[word] for word in score.split("_") if word in BOUNDS]
+    if not known:
         return interval
-    low, high = (min(max(end, 0.0), 1.0) for end in (interval.low, interval.high))
+    least, most = known[-1]
+    low, high = (min(max(end, least), most) for end in (interval.low, interval.high))
     return replace(interval, low=low, high=high)
 
 

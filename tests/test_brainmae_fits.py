@@ -13,10 +13,10 @@ from rheobase.recording import Recording
 from rheobase.stages import plan
 
 
-def recording(rng, number, samples=80, regions=6, **more):
+def recording(rng, number, samples=80, regions=6, rate=0.2, **more):
     return Recording.build(
         rng.normal(size=(samples, regions)), name=f"sub-{number}", modality="fmri",
-        sampling_rate_hz=0.2, entities={"subject": str(number)}, **more,
+        sampling_rate_hz=rate, entities={"subject": str(number)}, **more,
     )  # fmt: skip
 
 
@@ -88,8 +88,27 @@ def test_another_fit_is_taken_over_and_others_are_refused(rng):
     with pytest.raises(ValueError, match="6 regions and sub-9 has 5"):
         model.fit([recording(rng, 9, regions=5)], seed=0, initial=first)
     wider = base.build("brainmae", params={**params, "width": 16, "init_from": "other/mae"})
-    with pytest.raises(ValueError, match="other sizes"):
+    with pytest.raises(ValueError, match=r"shape \(6, 8\) in the fit and \(6, 16\) in this model"):
         wider.fit(made, seed=0, initial=first)
+    slower = [recording(rng, 8, rate=0.1)]
+    twice = base.build("brainmae", params={**params, "segment_s": 30, "init_from": "other/mae"})
+    with pytest.raises(ValueError, match=r"3 volumes of 5 s and sub-8 of 3 of 10 s"):
+        twice.fit(slower, seed=0, initial=first)
+
+
+def test_a_start_that_knows_the_test_part_is_refused(rng):
+    made = [recording(rng, i, source_sha256=f"{i:064x}") for i in range(6)]
+    params = {"width": 8, "heads": 2, "steps": 2, "label": False}
+    first = base.build("brainmae", params=params).fit(made[:4], seed=0)
+    model = base.build("brainmae", params={**params, "init_from": "other/mae"})
+    fitted = model.fit(made[4:5], seed=0, initial=first)
+    with pytest.raises(ValueError, match="sub-3 is in the test part, and the fit that this one"):
+        model.evaluate(fitted, made[3:4])
+    assert "called like" not in model.evaluate(fitted, made[5:])[0].caution
+    namesake = recording(rng, 3, source_sha256=f"{9:064x}")
+    assert "called like some that the start was trained on (3)" in (
+        model.evaluate(fitted, [namesake])[0].caution
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +135,7 @@ datasets:
     repetition_time_s: 1
     split: {by: subject, folds: 2}
     models: [mae]
-  two: {<<: *data, models: [late]}
+  two: {<<: *data, models: [late, mae]}
 models:
   mae: {family: brainmae, preset: demo, seeds: [3, 4]}
   late: {family: brainmae, preset: demo, params: {init_from: one/mae}}
@@ -143,6 +162,7 @@ def test_the_fit_to_start_from_is_fold_0_and_its_first_seed(tmp_path):
     [
         ("one/may", r"no fit is called 'one/may' \(did you mean 'one/mae'\?\)"),
         ("two/late", "'late' does not pretrain, so nothing can start from it"),
+        ("two/mae", "'two/mae' is of a dataset that 'late' is scored on"),
     ],
 )
 def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):

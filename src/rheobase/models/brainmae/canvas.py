@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rheobase.models.brainmae import interpret
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -87,8 +89,11 @@ def p_text(p: float) -> str:
 
 
 def places(arrays: xr.Dataset) -> np.ndarray | None:
-    """Return the regions' coordinates in millimetres, (region, 3); None where unknown."""
-    if not {"x", "y", "z"} <= set(arrays.coords):
+    """Return the regions' places in an MNI space, (region, 3) in mm; None where unknown.
+
+    Coordinates of any other space would lie anywhere on a template's outline.
+    """
+    if not interpret.in_mni(arrays):
         return None
     found = np.stack([arrays[axis].values.astype(np.float64) for axis in "xyz"], axis=1)
     return found if np.isfinite(found).all() else None

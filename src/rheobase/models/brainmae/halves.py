@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rheobase.models.brainmae import interpret, learn, pretrain, reconstruct
+from rheobase.models.brainmae import interpret, learn, pretrain, reconstruct, start
 from rheobase.models.brainmae.labels import Learnt
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.segments import Deck, Run
@@ -59,7 +59,7 @@ def _half(
     lagged = reconstruct.covariances(mine)
     same = lagged[regions : 2 * regions, regions : 2 * regions]
     if (model.embedding_start, model.embedding) == ("covariance", "learned"):
-        learn.start_from(network, same)
+        start.from_covariance(network, same)
     decks = [Deck(part, samples=samples, period_s=1 / first.rate, device=device) if part else None
              for part in learn.hold_out(mine, model.held_share, seed)]  # fmt: skip
     assert decks[0] is not None

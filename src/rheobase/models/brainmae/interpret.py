@@ -14,6 +14,12 @@ from rheobase import metrics
 from rheobase.models.brainmae.network import BrainMAENetwork
 
 DRAWS = 1000
+OF_REGIONS = ("network", "x", "y", "z", "space")
+HEMISPHERE = ("hemisphere", "hemi", "side")
+"""Names of the label of regions that tells left from right"""
+SIDES = {"l": "left", "lh": "left", "left": "left", "r": "right", "rh": "right", "right": "right"}
+MNI = "MNI"
+"""How the names of MNI spaces begin"""
 
 
 @torch.no_grad()
@@ -91,9 +97,40 @@ def shuffles(
         yield order
 
 
+def of_regions(recording: xr.Dataset) -> dict[str, Any]:
+    """Return what a recording says of its regions, as coordinates of ``unit``.
+
+    Networks, coordinates with the space that they lie in, and ``hemisphere``.
+    """
+    known = {name: name for name in OF_REGIONS if name in recording.coords}
+    known |= {"hemisphere": n for n in HEMISPHERE[::-1] if n in recording.coords}
+    found = {name: recording[label].values for name, label in known.items()}
+    return {name: ("unit", values if name in "xyz" else values.astype(str))
+            for name, values in found.items()}  # fmt: skip
+
+
+def in_mni(stored: xr.Dataset) -> bool:
+    """Return whether the recording says that its coordinates lie in an MNI space."""
+    if not {"x", "y", "z", "space"} <= set(stored.coords):
+        return False
+    return all(space.startswith(MNI) for space in stored["space"].values.astype(str))
+
+
 def sides_of(stored: xr.Dataset) -> np.ndarray | None:
-    """Return which regions lie left of the midline, (region,) bool; None without coordinates."""
-    return stored["x"].values < 0 if "x" in stored.coords else None
+    """Return the side of each region, (region,): left, right, or other; None where unknown.
+
+    The atlas's word stands, else ``x`` where coordinates lie in an MNI space: elsewhere the
+    midline need not be at 0.
+    """
+    if "hemisphere" in stored.coords:
+        told = [SIDES.get(word.strip().lower(), "other")
+                for word in stored["hemisphere"].values.astype(str)]  # fmt: skip
+        if set(told) != {"other"}:
+            return np.array(told)
+    if not in_mni(stored):
+        return None
+    x = stored["x"].values.astype(np.float64)
+    return np.where(np.isfinite(x), np.where(x < 0, "left", "right"), "other")
 
 
 def with_networks(

@@ -13,10 +13,10 @@ import xarray as xr
 from rheobase import metrics
 from rheobase.models import parallel
 from rheobase.models.base import Fitted
-from rheobase.models.brainmae import interpret, labels, pretrain, reconstruct
-from rheobase.models.brainmae.network import SPREAD, BrainMAENetwork, Sizes
+from rheobase.models.brainmae import interpret, labels, pretrain, reconstruct, start
+from rheobase.models.brainmae.network import BrainMAENetwork, Sizes
 from rheobase.models.brainmae.segments import Deck, Run, runs, samples_per_segment
-from rheobase.models.inputs import by_name, check, own_standard
+from rheobase.models.inputs import by_name, check
 
 if TYPE_CHECKING:
     from rheobase.models.brainmae import BrainMAE
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LEAST_PEOPLE = 5
 """Training people below which none is held out to stop pretraining."""
-START = "pretrain/"
 
 
 def fit(
@@ -42,12 +41,12 @@ def fit(
     lagged = reconstruct.covariances(stretches)
     from_covariance = (model.embedding_start, model.embedding) == ("covariance", "learned")
     if from_covariance:
-        start_from(network, reconstruct.same_frame(lagged))
+        start.from_covariance(network, reconstruct.same_frame(lagged))
     random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     notices = list(left_out)
     curves: dict[str, list[float]] = {}
     if initial is not None:
-        notices += adopt(network, initial, train, sizes)
+        notices += start.adopt(network, initial, train)
     else:
         learn, held = hold_out(stretches, model.held_share, seed)
         decks = [_deck(part, samples, first, device) if part else None for part in (learn, held)]
@@ -60,10 +59,12 @@ def fit(
         curves = vars(found)
     network.eval()
     arrays, extra = _arrays(network, train, lagged, samples, seed)
+    if initial is not None:
+        arrays |= start.remembered(initial)
     if from_covariance and initial is None:
         notices.append("embeddings started from the covariance of the training part, so that they "
                        "resemble connectivity is no finding")  # fmt: skip
-    weights = {f"{START}{k}": _numpy(v) for k, v in network.state_dict().items()}
+    weights = {f"{start.WEIGHTS}{k}": _numpy(v) for k, v in network.state_dict().items()}
     scalars = {"parameters": float(sum(p.numel() for p in network.parameters()))}
     if curves and curves["loss"]:
         scalars["loss"] = curves["loss"][-1]
@@ -96,20 +97,6 @@ def further(
                         device=device)  # fmt: skip
     if model.stability:
         yield halves.fit(model, stretches, samples, train[0], seed=seed, device=device)
-
-
-@torch.no_grad()
-def start_from(network: BrainMAENetwork, covariance: np.ndarray) -> None:
-    """Put eigenvectors of a covariance (region, region), turned at random, into the embeddings.
-
-    The rotation is drawn from torch's generator, so it depends on the seed alone.
-    """
-    width = network.sizes.width
-    values, vectors = np.linalg.eigh(covariance)
-    kept = vectors[:, ::-1][:, :width] * np.sqrt(np.maximum(values[::-1][:width], 0))
-    turn = torch.linalg.qr(torch.randn(width, width, dtype=torch.float64)).Q
-    embedded = torch.from_numpy(kept.copy()) @ turn[: kept.shape[1]]
-    network.embedding.copy_((SPREAD * embedded / embedded.std()).float())
 
 
 def sizes_of(model: BrainMAE, regions: int, samples: int) -> Sizes:
@@ -157,55 +144,6 @@ def _numpy(value: torch.Tensor) -> np.ndarray:
     return value.detach().cpu().numpy().copy()
 
 
-def adopt(
-    network: BrainMAENetwork, initial: Fitted, train: Sequence[Recording], sizes: Sizes
-) -> list[str]:
-    """Load the weights of another fit; return how far its recordings lie from these.
-
-    Raises ``ValueError`` naming both values where regions or segments differ.
-    """
-    arrays, units = initial.arrays, train[0].unit_names
-    theirs = [str(name) for name in arrays["unit"].values]
-    if theirs != units:
-        odd = [a for a in units if a not in set(theirs)][:3] or ["their order"]
-        raise ValueError(
-            f"init_from: the fit has {len(theirs)} regions and {train[0].name} has {len(units)}; "
-            f"they differ in {', '.join(odd)}; use the same atlas"
-        )
-    if int(arrays["samples"]) != sizes.samples:
-        raise ValueError(
-            f"init_from: the fit has segments of {int(arrays['samples'])} volumes and these have "
-            f"{sizes.samples}; resample to the same repetition time or change segment_s"
-        )
-    weights = {
-        k.removeprefix(START): torch.from_numpy(np.array(v))
-        for k, v in initial.weights.items() if k.startswith(START)
-    }  # fmt: skip
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            "init_from: the fit has other sizes; give this model the same width, layers and variant"
-        ) from error
-    return _shift(initial, train)
-
-
-def _shift(initial: Fitted, train: Sequence[Recording]) -> list[str]:
-    """Return a warning where connectivity differs from the fit's more than its recordings do."""
-    theirs = metrics.edges(initial.arrays["connectivity"].values.astype(np.float64))
-    own = np.mean([_connectivity(s) for s in by_name(train).values()], axis=0)
-    r = float(np.corrcoef(theirs, metrics.edges(own))[0, 1])
-    least = float(initial.arrays["connectivity_spread"])
-    said = f"group connectivity correlates {r:.2f} with that of the fit that this one starts from"
-    if r >= least:
-        return [said]
-    return [f"{said}, less than any of its own recordings ({least:.2f}): the data are shifted"]
-
-
-def _connectivity(segments: Sequence[Recording]) -> np.ndarray:
-    return metrics.correlation(own_standard(segments))
-
-
 def _arrays(
     network: BrainMAENetwork, train: Sequence[Recording], lagged: np.ndarray, samples: int,
     seed: int,
@@ -214,7 +152,7 @@ def _arrays(
     first, n_regions = train[0], len(train[0].unit_names)
     _, vectors = np.linalg.eigh(reconstruct.same_frame(lagged))
     count = min(reconstruct.COMPONENTS, n_regions)
-    each = [_connectivity(s) for s in by_name(train).values()]
+    each = [start.connectivity(s) for s in by_name(train).values()]
     group = np.mean(each, axis=0)
     own = [float(np.corrcoef(metrics.edges(one), metrics.edges(group))[0, 1]) for one in each]
     square, units = ("unit", "unit_from"), np.array(first.unit_names, str)
@@ -225,26 +163,19 @@ def _arrays(
         "connectivity_spread": ((), np.float64(min(own))),
         "samples": ((), np.int64(samples)),
         "seed": ((), np.int64(seed)),
+        "period_s": ((), np.float64(1 / first.rate)),
+        **start.known(train),
         **interpret.arrays(network),
     }
     coordinates: dict[str, Any] = {
         "unit": units, "unit_from": units, "recording": np.array(sorted(by_name(train)), str),
     }  # fmt: skip
-    if "network" in first.data.coords:
-        coordinates["network"] = ("unit", first.data["network"].values.astype(str))
-    for name in ("x", "y", "z"):
-        if name in first.data.coords:
-            coordinates[name] = ("unit", first.data[name].values)
-    return arrays, coordinates
+    return arrays, coordinates | interpret.of_regions(first.data)
 
 
 def network_of(model: BrainMAE, fitted: Fitted) -> BrainMAENetwork:
     """Return the pretrained network of a fit."""
     arrays = fitted.arrays
     network = BrainMAENetwork(sizes_of(model, arrays.sizes["unit"], int(arrays["samples"])))
-    weights = {
-        k.removeprefix(START): torch.from_numpy(np.array(v))
-        for k, v in fitted.weights.items() if k.startswith(START)
-    }  # fmt: skip
-    network.load_state_dict(weights)
+    network.load_state_dict(start.weights_of(fitted))
     return network.eval()

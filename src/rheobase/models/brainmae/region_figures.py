@@ -92,12 +92,24 @@ def influence(arrays: xr.Dataset, matrix: np.ndarray, covariance: np.ndarray) ->
         "makes of the row's by so many standard deviations, averaged over segments of the test "
         f"part. Spearman's correlation with {', '.join(said)}; p by shuffling regions"
         f"{_within(arrays)}. It is what the trained network relies on, not a cause in the brain."
+        f"{_undrawn(arrays)}"
     )
     top = ", ".join(strongest(matrix, names.tolist()))
     alt = f"Matrix of {len(names)} by {len(names)} regions; {top} change the others most."
     data = pd.DataFrame(matrix[np.ix_(order, order)], index=names[order], columns=names[order])
     data = data.round(4).rename_axis("region").reset_index()
     return Drawing(figure, "Which regions the network relies on", caption, alt, data)
+
+
+def _undrawn(arrays: xr.Dataset) -> str:
+    """Return why there is no glass brain though coordinates are known; empty where there is one."""
+    if not {"x", "y", "z"} <= set(arrays.coords) or canvas.places(arrays) is not None:
+        return ""
+    if interpret.in_mni(arrays):
+        return " There is no glass brain: some regions have no coordinates."
+    spaces = sorted(set(arrays["space"].values.astype(str))) if "space" in arrays.coords else []
+    where = f"lie in {', '.join(spaces)}" if spaces else "are not said to lie in MNI space"
+    return f" There is no glass brain: the regions' coordinates {where}."
 
 
 def compared(
@@ -118,7 +130,7 @@ def compared(
 
 
 def brain(arrays: xr.Dataset, matrix: np.ndarray, tally: Tally) -> Drawing | None:
-    """Return influence, attention and R2 on a glass brain; None where coordinates are unknown."""
+    """Return influence, attention and R2 on a glass brain; None where no place in MNI is known."""
     import pandas as pd
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -142,9 +154,11 @@ def brain(arrays: xr.Dataset, matrix: np.ndarray, tally: Tally) -> Drawing | Non
                                  "node_vmin": scale.vmin, "node_vmax": scale.vmax,
                                  "colorbar": False, "annotate": False}  # fmt: skip
         plotting.plot_markers(np.nan_to_num(values, nan=float(low)), where, figure=figure,
-                              axes=(0.0, bottom, 0.86, 0.88 * height), **style)  # fmt: skip
-        bar = figure.add_axes((0.88, bottom + 0.15 * height, 0.02, 0.55 * height))
-        figure.colorbar(ScalarMappable(scale, "cividis"), cax=bar).ax.tick_params(labelsize=SMALL)
+                              axes=(0.0, bottom, 0.82, 0.88 * height), **style)  # fmt: skip
+        bar = figure.add_axes((0.84, bottom + 0.15 * height, 0.02, 0.55 * height))
+        shown = figure.colorbar(ScalarMappable(scale, "cividis"), cax=bar)
+        ends = np.linspace(scale.vmin, scale.vmax, 3)
+        shown.set_ticks(ends, labels=[number(end, 2) for end in ends], fontsize=SMALL)
         figure.text(0.01, bottom + 0.98 * height, title, fontsize=NORMAL, va="top")
     names = arrays["unit"].values.astype(str)
     caption = (

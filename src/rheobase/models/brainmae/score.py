@@ -11,7 +11,7 @@ import numpy as np
 
 from rheobase import metrics
 from rheobase.models.base import Fitted, Score
-from rheobase.models.brainmae import fidelity, labels, people, reconstruct, states
+from rheobase.models.brainmae import fidelity, labels, people, reconstruct, start, states
 from rheobase.models.brainmae.learn import network_of, segments_of
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.pretrain import RATIOS
@@ -39,6 +39,7 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     stretches, left_out = runs(test, samples)
     network = network_of(model, fitted)
     made: list[Score] = []
+    flattered = start.met_before(fitted, test)
     caution = next((said for said in fitted.notices if said.startswith(labels.NOT_DECODED)), "")
     if "label/centre" in fitted.arrays:
         try:
@@ -58,7 +59,8 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     made += [told] if told else []
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out]))
-    return [replace(first, note=note, caution=first.caution or caution), *made[1:]]
+    caution = "; ".join(filter(None, [flattered, first.caution or caution]))
+    return [replace(first, note=note, caution=caution), *made[1:]]
 
 
 def fillers(

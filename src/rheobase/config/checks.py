@@ -16,6 +16,7 @@ from rheobase.config.fmri_checks import check_fmri
 from rheobase.config.label_checks import check_label
 from rheobase.config.patterns import check_patterns
 from rheobase.config.schema import suggest
+from rheobase.config.together import check_together
 
 if TYPE_CHECKING:
     from rheobase.config.parse import Dataset
@@ -231,6 +232,9 @@ def _split(dataset: Dataset) -> Iterator[Problem]:
     by, folds = dataset.split.by, dataset.split.folds
     if dataset.split.gap_s and by != "time":
         yield ["split", "gap_s"], "gap_s belongs to a split by time only"
+    if dataset.split.together and by != "subject":
+        yield ["split", "together"], f"together keeps people of a split by subject, not by {by}"
+        return
     numbered = {"trial_key", "block_key", "block_column"} & set(dataset.reader)
     if by == "trial" and not numbered and dataset.source["kind"] != "synthetic":
         yield ["split", "by"], "a split by trial needs reader.trial_key (or block_key)"
@@ -243,14 +247,17 @@ def _split(dataset: Dataset) -> Iterator[Problem]:
             f"recording {missing[0]} has no {by!r}; add it to entities or to the table",
         )
         return
-    groups = len(dataset.groups)
+    if apart := list(check_together(dataset)):
+        yield from apart
+        return
+    groups, what = len(dataset.groups), dataset.split.group
     if groups < 2:
         yield (
-            ["split", "by"],
-            f"there is only {groups} {by}; a split needs 2 or more (or split by time)",
+            ["split", "together" if dataset.split.together else "by"],
+            f"there is only {groups} {what}; a split needs 2 or more (or split by time)",
         )
     elif folds and folds > groups:
-        yield ["split", "folds"], f"{folds} folds need {folds} {by}s; there are {groups}"
+        yield ["split", "folds"], f"{folds} folds need {folds} {what}s; there are {groups}"
 
 
 def _preprocess(dataset: Dataset) -> Iterator[Problem]:

@@ -134,19 +134,20 @@ def _censoring(dataset: Dataset) -> Iterator[Problem]:
 
 
 def _classes(dataset: Dataset) -> Iterator[Problem]:
-    """Yield the classes with fewer people than folds, which some fold could not test."""
+    """Yield the classes with fewer people (or families) than folds, which some fold lacks."""
     label = dataset.label
     if label is None or label["kind"] != "class" or dataset.split.by != "subject":
         return
+    by = dataset.split.group
     kinds = {
-        entry.entities.get("subject"): entry.labels[label["name"]]
+        ({**entry.labels, **entry.entities}.get(by), entry.labels[label["name"]])
         for entry in dataset.recordings
         if label["name"] in entry.labels
     }
-    for name, count in sorted(Counter(kinds.values()).items()):
+    for name, count in sorted(Counter(kind for _, kind in kinds).items()):
         if name and count < dataset.n_folds:
             yield (
                 ["label", "name"],
-                f"class {name!r} of {label['name']} has {count} subjects for {dataset.n_folds} "
+                f"class {name!r} of {label['name']} has {count} {by}s for {dataset.n_folds} "
                 "folds; set split.folds to that or fewer, or leave the class out",
             )

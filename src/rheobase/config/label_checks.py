@@ -88,7 +88,7 @@ def _one(what: str, label: str) -> str:
 
 
 def _classes(dataset: Dataset, label: str, values: Mapping[str, str]) -> Iterator[Problem]:
-    by, groups = dataset.split.by, defaultdict(set)
+    by, groups = dataset.split.group, defaultdict(set)
     for entry in dataset.recordings:
         if values[entry.name] not in MISSING:
             group = {**entry.labels, **entry.entities}.get(by, entry.name)

@@ -28,6 +28,13 @@ class Split:
     by: str
     folds: int | None = None
     gap_s: float = 0.0
+    together: str | None = None
+    """A column of the table whose people stay on one side, such as ``family_id``."""
+
+    @property
+    def group(self) -> str:
+        """The entity or column of which no value is ever on both sides of a fold."""
+        return self.together or self.by
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ class Dataset:
     @property
     def groups(self) -> list[str]:
         """What a fold can leave out, for a split by subject, session or run."""
-        return sorted({group_of(entry, self.split.by) for entry in self.recordings})
+        known = ({**entry.labels, **entry.entities} for entry in self.recordings)
+        return sorted({values.get(self.split.group, "") for values in known})
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class Config:
 
 
 def group_of(entry: Entry, by: str) -> str:
-    """Return the subject, session or run that an entry belongs to when folds are cut by it."""
+    """Return the subject, session, run or family that an entry belongs to when folds are cut."""
     return {**entry.labels, **entry.entities}[by]
 
 
@@ -193,7 +201,9 @@ def parse_dataset(
             raw.get("reader") or {"format": "npz", "key": "signal", "orientation": "time_first"}
         ),
         recordings=tuple(entry for entry in entries if entry.name not in excluded),
-        split=Split(split["by"], split.get("folds"), float(split.get("gap_s", 0))),
+        split=Split(
+            split["by"], split.get("folds"), float(split.get("gap_s", 0)), split.get("together")
+        ),
         models=tuple(raw["models"]),
         sampling_rate_hz=raw.get("sampling_rate_hz") or (1 / tr if tr else None),
         time_unit=raw["time_unit"],

@@ -51,7 +51,9 @@ def split(spec: str) -> None:
     folds = [_with_shift(fold, facts) for fold in make_folds(dataset, facts)]
     content = splits.to_json(dataset.split.by, dataset.split.gap_s, folds)
     checksums = {name: fact.checksum for name, fact in facts.items()}
-    extra = {"units": units, "units_dropped": dropped, "recordings": checksums}
+    extra: dict[str, Any] = {"units": units, "units_dropped": dropped, "recordings": checksums}
+    if dataset.split.together:
+        extra["together"] = dataset.split.together
     write_json({**content, **extra}, layout.splits_path(dataset.name))
 
 
@@ -162,7 +164,7 @@ def make_folds(dataset: Dataset, facts: Mapping[str, Facts]) -> list[Fold]:
         trials = {name: _trials(name, fact) for name, fact in facts.items()}
         classes = {name: fact.classes for name, fact in facts.items()}
         return splits.by_trial(trials, n_folds, classes)
-    groups = {entry.name: group_of(entry, by) for entry in dataset.recordings}
+    groups = {entry.name: group_of(entry, dataset.split.group) for entry in dataset.recordings}
     return splits.by_group(
         groups, n_folds, {name: fact.label or "" for name, fact in facts.items()}
     )
@@ -220,9 +222,9 @@ def load_parts(
 
     Raises ``ValueError`` where the fold would be tested on what it learns from.
     """
-    by = content["by"]
+    by = dataset.split.group if dataset.split.by == content["by"] else content["by"]
     groups = {} if by in IN_TIME else {e.name: group_of(e, by) for e in dataset.recordings}
-    splits.refuse_leak(content, fold, groups)
+    splits.refuse_leak({**content, "by": by}, fold, groups)
     units = content["units"]
     loaded: dict[str, Recording] = {}
     made = []

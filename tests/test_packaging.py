@@ -1,5 +1,6 @@
 """pyproject.toml, environment.yml, the lock and the workflow's environment say the same."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -70,11 +71,18 @@ def test_environment_installs_the_clone_with_existing_extras():
 
 
 def test_no_forbidden_package_is_a_dependency():
-    names = {
-        canonicalize_name(r.name) for texts in EXTRAS.values() for r in map(Requirement, texts)
+    extras = {
+        key: {canonicalize_name(Requirement(text).name) for text in texts}
+        for key, texts in EXTRAS.items()
     }
-    names |= {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
-    assert not names & {"neurolib", "pyedm", "libemg", "openneuro-py", "oasis-deconv", "openhdemg"}
+    extras[""] = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    forbidden = {"neurolib", "pyedm", "libemg", "openneuro-py", "oasis-deconv", "openhdemg"}
+    for key, names in extras.items():
+        # GPL: a peer to measure against, which no module of the package imports.
+        allowed = {"oasis-deconv"} if key == "benchmark" else set()
+        assert not names & (forbidden - allowed), key
+    sources = [path.read_text() for path in (ROOT / "src").rglob("*.py")]
+    assert not [text for text in sources if re.search(r"^\s*(from|import) oasis\b", text, re.M)]
 
 
 @pytest.mark.slow

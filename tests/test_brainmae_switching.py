@@ -76,7 +76,7 @@ def test_longer_states_switch_less_often_where_connectivity_is_the_same(rng):
     maps = torch.eye(10, dtype=torch.float64)[:, :3]
     model = switching.fit(maps, runs, period_s=3.0, seed=0)
     found = switching.features(model, runs, [r.name for r in runs], period_s=3.0)
-    switch = found[:, sum(switching.sizes(3)[:1])]
+    switch = found[:, switching.groups(3)["correlation of maps"]]
     assert switch[: len(short)].min() > switch[len(short) :].max()
 
 

@@ -42,7 +42,7 @@ def accuracies(difference, seed, delta=0.5):
         test = [r for r, own in zip(everyone, folds, strict=True) if own == fold]
         fitted = model.fit(train, seed=seed, device="cpu")
         scores = {s.name: s for s in model.evaluate(fitted, test)}
-        for mode in ("", "_probe", "_scratch"):
+        for mode in ("", "_probe", "_scratch", "_encoder"):
             score = scores[f"decode{mode}_balanced_accuracy"]
             found.setdefault(mode.strip("_") or "finetune", []).append(score.value)
         for rival, value in score.rivals.items():

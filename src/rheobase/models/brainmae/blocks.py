@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rheobase.models.brainmae import switching
 from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.represent import ENCODER
 from rheobase.models.brainmae.segments import MOST_FLAGGED, Deck, Run
 from rheobase.models.decoding import examples
 from rheobase.models.decoding.examples import Examples, NotDecodableError
@@ -152,10 +153,9 @@ class Reader:
         told = all_read(self.network, deck, blocks).double().cpu().numpy()
         return np.concatenate([told, self.besides(blocks)], axis=1)
 
-    def share(self) -> np.ndarray:
-        """Return the root of the size of each feature's group, as for recordings, (feature,)."""
-        sizes = self.network.sizes.segment_width, self.maps.shape[1]
-        return np.concatenate([np.full(size, size**0.5) for size in sizes])
+    def groups(self) -> dict[str, int]:
+        """Return names and lengths of the groups of features, in their order."""
+        return {ENCODER: self.network.sizes.segment_width, "courses of maps": self.maps.shape[1]}
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import xarray as xr
 
 from rheobase.models.brainmae import label_rivals, represent, switching, tune
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.represent import Reader
+from rheobase.models.brainmae.represent import ENCODER, Reader
 from rheobase.models.brainmae.segments import Deck, Run
 from rheobase.models.brainmae.switching import Switching
 from rheobase.models.decoding import examples, pack, vectors
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FC_C = 0.01
 """Inverse penalty of the logistic regressions on connectivity and tangent vectors."""
-RIDGE = 1000.0
 RIDGES = tuple(10.0**k for k in range(-1, 5))
 NOT_DECODED = "the label is not decoded"
 TUNED = ("finetune", "scratch")
@@ -94,13 +93,20 @@ def _fit(
     size = {"segments": plan.segments, "batch": plan.batch}
     space, tangents = label_rivals.tangent(_signals(train, targets.names))
     vectors_of = {name: one.vectors(deck, targets.names, **size) for name, one in readers.items()}
-    inputs = {"probe": (vectors_of["finetune"], readers["finetune"].share()),
-              PRINCIPAL: (vectors_of[PRINCIPAL], readers[PRINCIPAL].share()),
-              "fc_lr": (known.x, 1.0), "tangent_lr": (tangents, 1.0)}  # fmt: skip
-    for name, (x, share) in inputs.items():
-        decoder = _decoder(name, classes, cs, share, replace(known, x=x))
+    groups = readers["finetune"].groups()
+    inputs: dict[str, tuple[np.ndarray, str | Mapping[str, int]]] = {
+        "probe": (vectors_of["finetune"], groups),
+        ENCODER: (vectors_of["finetune"][:, : groups[ENCODER]], ENCODER),
+        PRINCIPAL: (vectors_of[PRINCIPAL], readers[PRINCIPAL].groups()),
+        "fc_lr": (known.x, "fc_lr"),
+        "tangent_lr": (tangents, "tangent_lr"),
+    }
+    reads = {}
+    for name, (x, features) in inputs.items():
+        decoder = _decoder(features, classes, cs, replace(known, x=x))
         learnt.arrays |= pack.to_arrays(decoder, _prefix(name))
         learnt.coordinates[pack.output_name(_prefix(name))] = decoder.classes.astype(str)
+        reads[name] = decoder.features
     for name, reader in readers.items():
         learnt.arrays |= _pack_states(name, reader.states)
     learnt.arrays |= {
@@ -110,6 +116,7 @@ def _fit(
         "label/scale": ((), np.float64(targets.scale)),
     }
     learnt.coordinates["class"] = classes.astype(str)
+    epochs: dict[str, int] = {}
     for name in TUNED:
         own = network.state_dict() if name == "finetune" else start
         rates = plan if name == "finetune" else replace(
@@ -117,16 +124,24 @@ def _fit(
         )  # fmt: skip
         begin = partial(
             _begin, _copy(network, own), replace(known, x=vectors_of[name]), targets,
-            partial(_decoder, name, classes, cs, readers[name].share()),
+            partial(_decoder, readers[name].groups(), classes, cs),
         )  # fmt: skip
         besides = readers[name].besides(deck, targets.names)
-        tuned, _ = tune.tune(begin, deck, besides, targets, rates, seed=seed)
+        tuned, losses = tune.tune(begin, deck, besides, targets, rates, seed=seed)
+        epochs[name] = int(np.argmin(losses)) if losses else rates.epochs
         learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
     small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
     for key, value in small.state_dict().items():
         sizes = tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim))
         learnt.arrays[f"rival/meanmlp/{key}"] = (sizes, _numpy(value))
+    learnt.notices += [f"the probe of the label reads: {reads['probe']}", said_of(epochs)]
     return learnt
+
+
+def said_of(epochs: Mapping[str, int]) -> str:
+    """Return for how many epochs encoders were trained for the label; 0 where that did not help."""
+    each = ", ".join(f"{name} {count}" for name, count in epochs.items())
+    return f"epochs of training for the label, chosen on people held out: {each}"
 
 
 def _begin(
@@ -217,15 +232,14 @@ def tuning(model: BrainMAE, samples: int, period_s: float) -> tune.Tuning:
 
 
 def _decoder(
-    name: str, classes: np.ndarray, cs: Sequence[float], share: np.ndarray | float,
-    known: Examples,
-) -> Decoder:  # fmt: skip
-    """Return a logistic regression or ridge; that of connectivity has a fixed penalty."""
-    fixed = name in ("fc_lr", "tangent_lr")
-    if classes[0]:
-        return vectors.fit_classes(known, features=name, cs=(FC_C,) if fixed else cs, share=share)
-    penalties = (RIDGE,) if fixed else RIDGES
-    return vectors.fit_values(known, features=name, penalties=penalties, share=share)
+    features: str | Mapping[str, int], classes: np.ndarray, cs: Sequence[float], known: Examples
+) -> Decoder:
+    """Return a logistic regression or ridge; the penalty of rivals' classifiers is fixed."""
+    if not classes[0]:
+        return vectors.fit_values(known, features=features, penalties=RIDGES)
+    if features in ("fc_lr", "tangent_lr"):
+        cs = (FC_C,)
+    return vectors.fit_classes(known, features=features, cs=cs)
 
 
 def _signals(recordings: Sequence[Recording], names: Sequence[str]) -> list[np.ndarray]:
@@ -251,6 +265,7 @@ def outputs(
     space = {k: arrays[f"rival/tangent_{k}"].values for k in ("mean", "whitening")}
     inputs = {
         "probe": np.concatenate([pooled, besides["finetune"]], axis=1),
+        ENCODER: pooled,
         PRINCIPAL: besides[PRINCIPAL],
         "fc_lr": known.x,
         "tangent_lr": label_rivals.tangent_vectors(
@@ -281,4 +296,4 @@ def outputs(
 
 
 def _prefix(name: str) -> str:
-    return f"label/{name}" if name == "probe" else f"rival/{name}"
+    return f"label/{name}" if name in ("probe", ENCODER) else f"rival/{name}"

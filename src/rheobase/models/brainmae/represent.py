@@ -14,6 +14,8 @@ from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.segments import Batch, Deck, windows
 from rheobase.models.brainmae.switching import Switching
 
+ENCODER = "encoder"
+
 
 def pooled(run: Tensor, segments: Tensor, present: Tensor) -> Tensor:
     """Return run vector, mean and deviation over segments, (run, 3 width).
@@ -79,12 +81,7 @@ class Reader:
         pooled = features(self.network, deck, names, segments=segments, batch=batch)
         return np.concatenate([pooled, besides], axis=1)
 
-    def share(self) -> np.ndarray:
-        """Return the root of the size of each feature's group, (feature,).
-
-        Standardised features divided by it weigh as much together in every group, so that one
-        number, like how often states switch, is not drowned by a hundred others.
-        """
-        own = () if self.network is None else (3 * self.network.sizes.segment_width,)
-        groups = (*own, *switching.sizes(self.states.maps.shape[1]))
-        return np.concatenate([np.full(size, size**0.5) for size in groups])
+    def groups(self) -> dict[str, int]:
+        """Return names and lengths of the groups of features, in their order."""
+        own = {} if self.network is None else {ENCODER: 3 * self.network.sizes.segment_width}
+        return own | switching.groups(self.states.maps.shape[1])

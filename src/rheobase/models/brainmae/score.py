@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rheobase.models.brainmae import BrainMAE
     from rheobase.recording import Recording
 
-MODES = {"finetune": "finetuned encoder", "probe": "probe of the frozen encoder",
-         "scratch": "encoder from scratch"}  # fmt: skip
+MODES = {"finetune": "finetuned from the probe", "probe": "probe",
+         "scratch": "from a random start", "encoder": "probe of the encoder alone"}  # fmt: skip
 MEASURES = {"balanced_accuracy": "decoding, balanced accuracy", "auroc": "decoding, AUROC",
             "r2": "decoding, R²", "mae": "decoding, mean absolute error"}  # fmt: skip
 SCORED = (0.15, *RATIOS)
@@ -107,7 +107,7 @@ def decoding(
     model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording],
     stretches: Sequence[Run], samples: int,
 ) -> list[Score]:  # fmt: skip
-    """Return balanced accuracy or R2 of finetune, probe and scratch, each beside the rivals."""
+    """Return balanced accuracy or R2 of each way to read a label, each beside the rivals."""
     if states.DELAY in fitted.arrays:
         known, outputs = states.outputs(model, fitted, network, test, stretches, samples)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from rheobase import rivals
 from rheobase.models.brainmae import labels, tune
 from rheobase.models.brainmae.blocks import Blocks, Reader, all_read, find, read
 from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.brainmae.represent import ENCODER
 from rheobase.models.brainmae.segments import Deck, Run
 from rheobase.models.decoding import classify, decode, pack, vectors
 from rheobase.models.decoding.examples import Examples, NotDecodableError
@@ -47,8 +48,10 @@ def fit(
     targets, classes = _targets(blocks, first)
     deck = Deck(stretches, samples=samples, period_s=1 / first.rate, device=device)
     readers = {"finetune": Reader.of(network), "scratch": Reader.of(untrained)}
-    told, share = readers["finetune"].vectors(deck, blocks), readers["finetune"].share()
-    decoders = {"probe": linear("probe", blocks, told, cs, share),
+    told, groups = readers["finetune"].vectors(deck, blocks), readers["finetune"].groups()
+    alone = told[:, : groups[ENCODER]]
+    decoders = {"probe": linear(groups, blocks, told, cs),
+                ENCODER: linear(ENCODER, blocks, alone, cs),
                 "activity_lr": linear("activity_lr", blocks, blocks.known.x, cs),
                 "pca_lr": principal(blocks, told.shape[1], cs)}  # fmt: skip
     for name, decoder in decoders.items():
@@ -58,11 +61,14 @@ def fit(
     learnt.coordinates["class"] = classes.astype(str)
     plan = labels.tuning(model, samples, deck.period_s)
     slow = replace(plan, encoder_rate=how.scratch_rate, layer_decay=1.0)
+    epochs: dict[str, int] = {}
     for name, rates in (("finetune", plan), ("scratch", slow)):
         learnt.arrays[_maps(name)] = ("unit", "map_of_all"), readers[name].maps
-        made = tuned(readers[name], deck, blocks, targets, rates, cs, seed=seed)
+        made, epochs[name] = tuned(readers[name], deck, blocks, targets, rates, cs, seed=seed)
         learnt.weights |= {f"{name}/{k}": v.detach().cpu().numpy().copy()
                            for k, v in made.state_dict().items()}  # fmt: skip
+    said = f"the probe of the label reads: {decoders['probe'].features}"
+    learnt.notices += [said, labels.said_of(epochs)]
     return learnt
 
 
@@ -102,10 +108,10 @@ def grouped(blocks: Blocks, x: np.ndarray) -> Examples:
 
 
 def linear(
-    name: str, blocks: Blocks, x: np.ndarray, cs: Sequence[float], share: np.ndarray | float = 1.0
+    features: str | Mapping[str, int], blocks: Blocks, x: np.ndarray, cs: Sequence[float]
 ) -> decode.Decoder:
     """Return a logistic regression, classes weighted alike, its penalty from inner folds."""
-    return vectors.fit_classes(grouped(blocks, x), features=name, cs=cs, share=share, balanced=True)
+    return vectors.fit_classes(grouped(blocks, x), features=features, cs=cs, balanced=True)
 
 
 def principal(blocks: Blocks, count: int, cs: Sequence[float]) -> decode.Decoder:
@@ -139,8 +145,8 @@ def held_out(groups: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 def tuned(
     reader: Reader, deck: Deck, blocks: Blocks, targets: tune.Targets,
     plan: tune.Tuning, cs: Sequence[float], *, seed: int,
-) -> tune.Tuned:  # fmt: skip
-    """Return the encoder with its head, both trained on from a linear probe.
+) -> tuple[tune.Tuned, int]:  # fmt: skip
+    """Return the encoder with its head, both trained on from a linear probe, and the epochs.
 
     The number of epochs, from 0, is the one with the lowest loss on held-out groups; then all
     blocks are trained on for as many, from the start.
@@ -156,7 +162,7 @@ def tuned(
                 break
         epochs = int(np.argmin(losses))
     course = _course(reader, deck, blocks, targets, plan, cs, seed)
-    return next(itertools.islice(course, epochs, None)).eval()
+    return next(itertools.islice(course, epochs, None)).eval(), epochs
 
 
 def _course(
@@ -165,7 +171,7 @@ def _course(
 ) -> Iterator[tune.Tuned]:  # fmt: skip
     """Yield the encoder with its head before the first epoch and after each."""
     told = reader.vectors(deck, blocks)
-    probe = linear("probe", blocks, told, cs, reader.share())
+    probe = linear(reader.groups(), blocks, told, cs)
     model = tune.Tuned(copy.deepcopy(reader.network), told.shape[1], targets.outputs)
     model = model.to(deck.signals[0].device).start(probe, targets)
     besides = _besides(reader, deck, blocks)
@@ -203,7 +209,10 @@ def outputs(
     deck = Deck(stretches, samples=samples, period_s=1 / test[0].rate, device="cpu")
     readers = {name: Reader(network, arrays[_maps(name)].values) for name in labels.TUNED}
     told, made = readers["finetune"].vectors(deck, blocks), {}
-    for name, x in (("probe", told), ("activity_lr", blocks.known.x), ("pca_lr", blocks.known.x)):
+    alone = told[:, : network.sizes.segment_width]
+    inputs = {"probe": told, ENCODER: alone, "activity_lr": blocks.known.x,
+              "pca_lr": blocks.known.x}  # fmt: skip
+    for name, x in inputs.items():
         decoder = pack.from_arrays(arrays, _prefix(name))
         assert decoder is not None
         made[name] = vectors.answers(decoder, x)
@@ -234,4 +243,4 @@ def _maps(name: str) -> str:
 
 
 def _prefix(name: str) -> str:
-    return f"label/{name}" if name == "probe" else f"rival/{name}"
+    return f"label/{name}" if name in ("probe", ENCODER) else f"rival/{name}"

@@ -139,9 +139,14 @@ def forward_backward(
     return state, pairs, likelihood
 
 
-def sizes(components: int) -> tuple[int, ...]:
-    """Return the lengths of the groups of features: links, switching, order, occupancy."""
-    return components * (components - 1) // 2, 1, STATES * (STATES - 1) // 2, STATES
+def groups(components: int) -> dict[str, int]:
+    """Return names and lengths of the groups of features, in their order."""
+    return {
+        "correlation of maps": components * (components - 1) // 2,
+        "switching of states": 1,
+        "order of states": STATES * (STATES - 1) // 2,
+        "time in states": STATES,
+    }
 
 
 def features(

@@ -16,6 +16,8 @@ from rheobase.models.decoding.examples import Examples
 from rheobase.models.inputs import dealt, inner_groups
 
 INNER_FOLDS = 5
+LEAST_LOG = -20.0
+"""Of a held-out class that its inner training part does not know."""
 Affine = tuple[np.ndarray, np.ndarray]
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -106,45 +108,70 @@ def _blocks(examples: Examples, gap: int) -> list[Fold]:
 
 
 def logistic_accuracy(
-    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float],
-    share: np.ndarray | float = 1.0, *, balanced: bool = False,
+    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float], *,
+    balanced: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Return, for each inverse penalty, the balanced accuracy over all held-out examples.
 
-    Standardised features are divided by ``share`` (feature,); ``balanced`` as in the path.
+    ``balanced`` as in the path.
     """
-    truth, found = [], []
+    parts = list(_held_out(examples, inner, classes, cs, balanced))
+    if not parts:
+        return np.full(len(cs), np.nan)
+    truth = np.concatenate([y for y, _ in parts])
+    odds = (np.concatenate([found[i] for _, found in parts]) for i in range(len(cs)))
+    return np.array([metrics.balanced_accuracy(truth, classes[one.argmax(axis=1)]) for one in odds])
+
+
+def logistic_loss(
+    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float], *,
+    balanced: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """Return, for each inverse penalty, the mean log loss of the held-out examples, in nats.
+
+    Finer than the accuracy where examples are few. ``balanced`` as in the path.
+    """
+    from scipy.special import log_softmax
+
+    parts = list(_held_out(examples, inner, classes, cs, balanced))
+    if not parts:
+        return np.full(len(cs), np.nan)
+    truth = np.searchsorted(classes, np.concatenate([y for y, _ in parts]))
+    weight = np.ones(len(truth))
+    if balanced:
+        weight = 1 / np.bincount(truth, minlength=len(classes))[truth]
+    losses = []
+    for i in range(len(cs)):
+        told = log_softmax(np.concatenate([found[i] for _, found in parts]), axis=1)
+        own = np.maximum(told[np.arange(len(truth)), truth], LEAST_LOG)
+        losses.append(-np.average(own, weights=weight))
+    return np.array(losses)
+
+
+def _held_out(
+    examples: Examples, inner: Sequence[Fold], classes: np.ndarray, cs: Sequence[float],
+    balanced: bool,
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:  # fmt: skip
+    """Yield the classes of held-out examples and their log-odds for each inverse penalty."""
     for learn, held in inner:
         if len(np.unique(examples.y[learn])) < 2 or not held.any():
             continue
         mean, scale = standard(examples.x[learn])
-        scale = scale * share
         x = (examples.x[learn] - mean) / scale
         path = logistic_path(x, examples.y[learn], classes, cs, balanced=balanced)
         probe = (examples.x[held] - mean) / scale
-        found.append([classes[np.argmax(probe @ w + b, axis=1)] for w, b in path])
-        truth.append(examples.y[held])
-    if not truth:
-        return np.full(len(cs), np.nan)
-    everything = np.concatenate(truth)
-    guesses = [np.concatenate([fold[i] for fold in found]) for i in range(len(cs))]
-    return np.array([metrics.balanced_accuracy(everything, guess) for guess in guesses])
+        yield examples.y[held], [probe @ w + b for w, b in path]
 
 
 def ridge_errors(
-    examples: Examples, inner: Sequence[Fold], penalties: Sequence[float],
-    share: np.ndarray | float = 1.0,
-) -> np.ndarray:  # fmt: skip
-    """Return, for each penalty, the mean squared error over all held-out examples.
-
-    Standardised features are divided by ``share`` (feature,).
-    """
+    examples: Examples, inner: Sequence[Fold], penalties: Sequence[float]
+) -> np.ndarray:
+    """Return, for each penalty, the mean squared error over all held-out examples."""
     errors, count = np.zeros(len(penalties)), 0
     for learn, held in inner:
         if learn.sum() < 2 or not held.any():
             continue
         mean, scale = standard(examples.x[learn])
-        scale = scale * share
         path = ridge_path((examples.x[learn] - mean) / scale, examples.y[learn], penalties)
         probe = (examples.x[held] - mean) / scale
         errors += [np.sum((examples.y[held] - probe @ w[:, 0] - b) ** 2) for w, b in path]

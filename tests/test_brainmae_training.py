@@ -261,32 +261,6 @@ def network_like(sizes):
     return BrainMAENetwork(sizes).eval()
 
 
-def test_training_for_a_label_weighs_classes_alike_and_values_by_their_spread(rng):
-    found, y = torch.from_numpy(rng.normal(size=(6, 3))), np.array([0, 0, 0, 1, 1, 2])
-    targets = tune.Targets(tuple("abcdef"), tuple("abcdef"), y, 3)
-    missed = -torch.log_softmax(found, dim=1).numpy()[np.arange(6), y]
-    wanted = np.mean([missed[y == one].mean() for one in range(3)])
-    assert float(tune.label_loss(found, range(6), targets, targets)) == pytest.approx(wanted)
-    part = tune.label_loss(found[[4, 5]], [4, 5], targets, targets)
-    assert float(part) == pytest.approx((missed[4] + 2 * missed[5]) / 3)
-    values = tune.Targets(tuple("abcdef"), tuple("abcdef"), y * 10.0, 1, 5.0, 4.0)
-    wanted = np.mean([(float(found[i, 0]) - (10 * y[i] - 5) / 4) ** 2 for i in (1, 5)])
-    found = tune.label_loss(found[[1, 5], :1], [1, 5], values, values)
-    assert float(found) == pytest.approx(wanted)
-
-
-def test_people_that_stop_a_label_training_are_whole_and_of_each_class():
-    subjects = tuple(f"s{i // 2}" for i in range(40))
-    y = np.repeat([0, 1], [20, 20])
-    names = tuple(f"r{i}" for i in range(40))
-    held = tune.held_people(tune.Targets(names, subjects, y, 2), 0)
-    people = np.array(subjects)
-    assert not set(people[held]) & set(people[~held])
-    assert [len(set(people[held & (y == one)])) for one in (0, 1)] == [2, 2]
-    value = tune.held_people(tune.Targets(names, subjects, y * 1.0, 1), 0)
-    assert value.sum() == 8
-
-
 def runs_of_two_kinds(rng, count):
     """Return runs in which two regions move together, or against each other, and which."""
     made, kind = [], np.arange(count) % 2

@@ -18,6 +18,9 @@ from rheobase.models.connectome.grams import PAIR_CHUNK, Gram
 TINY = 1e-16
 """Smallest entry of a factor: zeros could never leave an extrapolated or scaled step."""
 
+CHUNK = {"cpu": PAIR_CHUNK, "cuda": 2**18}
+"""Columns of a factor at a time: few enough for the cache, or for a Gram matrix of each."""
+
 
 def hals(
     factor: Tensor,
@@ -38,7 +41,7 @@ def hals(
     """
     columns = factor.shape[2]
     whole = inner_tol > 0 or smoothness is not None
-    width = columns if whole or factor.device.type != "cpu" else PAIR_CHUNK
+    width = columns if whole else CHUNK.get(factor.device.type, CHUNK["cuda"])
     for start in range(0, columns, width):
         part = slice(start, min(start + width, columns))
         own = gram if isinstance(gram, Tensor) else gram(part)

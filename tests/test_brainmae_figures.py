@@ -11,7 +11,10 @@ SMALL = {"width": 8, "segment_width": 8, "heads": 2, "steps": 3, "check_every": 
 ALWAYS = ["reconstruction", "gallery", "regions", "orders", "embeddings", "influence"]
 
 
-def people(rng, count=6, **more):
+MNI = {"space": np.full(12, "MNI152NLin6Asym")}
+
+
+def people(rng, count=6, units=MNI, **more):
     """Return recordings of 12 regions in three networks, with places and motion."""
     mixing = np.repeat(np.eye(3), 4, axis=0)
     places = rng.uniform(-60, 60, size=(3, 12))
@@ -21,7 +24,7 @@ def people(rng, count=6, **more):
             name=f"sub-{i}", modality="fmri", sampling_rate_hz=0.2,
             entities={"subject": str(i)}, labels={"site": "ab"[i % 2]},
             unit_labels={"network": np.repeat(["x", "y", "z"], 4),
-                         **dict(zip("xyz", places, strict=True))},
+                         **dict(zip("xyz", places, strict=True)), **units},
             quality={"fd_mean_mm": 0.1 + 0.01 * i}, **more,
         )
         for i in range(count)
@@ -53,6 +56,7 @@ def test_regions_are_told_by_network(drawn):
     assert list(brain) == ["region", "influence on others", "attention received", "R² while hidden"]
     assert brain["attention received"].sum() == pytest.approx(12, abs=0.01)
     assert "within hemispheres" in drawn["embeddings"].caption
+    assert "glass brain" not in drawn["influence"].caption
     assert "silhouette" in drawn["embeddings"].caption
 
 
@@ -69,6 +73,33 @@ def test_segments_carry_the_label_over_time(drawn):
     assert first["label"].tolist() == ["rest"] * len(first)
     assert set(table["label"]) == {"rest", "move"}
     assert "colours are labels" in drawn["segments"].caption
+
+
+def test_colour_bars_beside_the_brains_can_be_read_whole(drawn):
+    figure = drawn["brain"].figure
+    figure.canvas.draw()
+    bars = [axes for axes in figure.axes if axes.get_position().width < 0.03]
+    assert len(bars) == 3
+    for axes in bars:
+        texts = [text for text in axes.get_yticklabels() if text.get_text()]
+        assert len({text.get_text() for text in texts}) == 3
+        assert all(text.get_window_extent().x1 < figure.bbox.x1 for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ({}, "the regions' coordinates are not said to lie in MNI space"),
+        ({"space": np.full(12, "T1w")}, "the regions' coordinates lie in T1w"),
+    ],
+)
+def test_outside_mni_space_there_is_no_glass_brain_and_no_side(rng, units, words):
+    made = people(rng, 4, units)
+    model = base.build("brainmae", params={**SMALL, "stability": False})
+    found = model.figures(model.fit(made[:2], seed=0, device="cpu"), made[2:])
+    assert "brain" not in found
+    assert words in found["influence"].caption
+    assert "within hemispheres" not in found["embeddings"].caption
 
 
 def test_of_unknown_places_and_networks_nothing_is_made_up(rng):

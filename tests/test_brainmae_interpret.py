@@ -49,6 +49,36 @@ def test_regions_are_shuffled_within_their_side(rng, monkeypatch):
     assert len({tuple(order) for order in orders}) > 15
 
 
+def regions(**labels):
+    return xr.Dataset(coords={name: ("unit", np.asarray(v)) for name, v in labels.items()})
+
+
+def test_sides_are_those_of_the_atlas_before_those_of_coordinates():
+    mni = {axis: [-3.0, 4.0, 5.0] for axis in "xyz"} | {"space": ["MNI152NLin6Asym"] * 3}
+    found = interpret.sides_of(regions(**mni, hemisphere=["R", "lh", "both"]))
+    assert found is not None
+    assert found.tolist() == ["right", "left", "other"]
+    by_place = interpret.sides_of(regions(**mni, hemisphere=["a", "b", "c"]))
+    assert by_place is not None
+    assert by_place.tolist() == ["left", "right", "right"]
+
+
+def test_coordinates_outside_mni_space_tell_no_side():
+    native = {axis: [-3.0, 4.0] for axis in "xyz"}
+    assert interpret.sides_of(regions(**native)) is None
+    assert interpret.sides_of(regions(**native, space=["T1w"] * 2)) is None
+    assert interpret.sides_of(regions()) is None
+
+
+@pytest.mark.parametrize("name", ["hemisphere", "hemi", "side"])
+def test_a_fit_keeps_what_a_file_of_units_says_of_sides(rng, name):
+    made = Recording.build(rng.normal(size=(9, 2)), name="a", modality="fmri", sampling_rate_hz=1,
+                           unit_labels={name: np.array(["L", "R"])})  # fmt: skip
+    found = interpret.sides_of(xr.Dataset(coords=interpret.of_regions(made.data)))
+    assert found is not None
+    assert found.tolist() == ["left", "right"]
+
+
 def test_two_sides_alone_are_no_finding(rng):
     left = np.arange(12) < 6
     matrix = np.where(left[:, None] == left[None], 1.0, 0.0) + 1e-3 * rng.normal(size=(12, 12))

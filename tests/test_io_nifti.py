@@ -89,6 +89,23 @@ def test_voxels_of_the_mask_become_units(tmp_path, run, values):
     assert [raw.unit_labels[axis][0] for axis in "xyz"] == [6, 0, 8]
 
 
+@pytest.mark.parametrize(
+    ("name", "atlas_space", "known"),
+    [
+        ("run.nii", None, None),
+        ("run.nii", "MNI152NLin6Asym", "MNI152NLin6Asym"),
+        ("sub-1_space-MNI152NLin2009cAsym_bold.nii", None, "MNI152NLin2009cAsym"),
+    ],
+)
+def test_units_say_in_which_space_their_places_lie(
+    tmp_path, values, atlas, name, atlas_space, known
+):
+    path = save(tmp_path / name, values)
+    found = {"image": str(atlas)} | ({"space": atlas_space} if atlas_space else {})
+    spaces = load(path, found).unit_labels.get("space")
+    assert (None if spaces is None else set(spaces.tolist())) == (known and {known})
+
+
 def test_voxels_need_a_mask(run):
     with pytest.raises(ValueError, match="atlas: voxels needs reader.mask"):
         load(run, "voxels")

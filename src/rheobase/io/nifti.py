@@ -13,8 +13,9 @@ from rheobase.io.atlases import find_regions
 from rheobase.io.raw import Raw
 from rheobase.io.regions import Regions
 from rheobase.io.sides import read_blocks
-from rheobase.io.spaces import in_mni, space_notes
+from rheobase.io.spaces import in_mni, known_space, space_notes
 from rheobase.io.volumes import Volumes, open_volumes, read_mask
+from rheobase.io.voxel_gaps import gap_notes, voxels_with_gaps
 
 
 def read_nifti(
@@ -23,7 +24,8 @@ def read_nifti(
     """Return the mean series of the regions of ``preprocess.atlas``, or every voxel of the mask.
 
     A region's mean takes the voxels of the mask that vary over time; one without any is NaN and
-    named in ``steps``. ``extras["coverage"]`` is the share of a region that was usable.
+    named in ``steps``. ``extras["coverage"]`` is the share of a region that was usable. The label
+    of units ``space`` says in which space their ``x``, ``y``, ``z`` lie, where that is known.
     """
     _need_atlas(path, preprocess)
     volumes = open_volumes(path)
@@ -57,8 +59,9 @@ def read_run(
         raw, found = _voxels(volumes, mask, rate, fwhm), None
         usable = usable if mask is None else mask
     else:
-        notes = space_notes(volumes.path, atlas)
         found = _regions(atlas, volumes, usable)
+        holes = voxels_with_gaps(volumes, mask, usable, atlas, found)
+        notes = (*space_notes(volumes.path, atlas), *gap_notes(found.names, holes))
         raw = Raw(
             _means(volumes, usable, found, fwhm),
             found.names,
@@ -86,7 +89,7 @@ def read_run(
         raw.signal,
         raw.names,
         rate_hz=raw.rate_hz,
-        unit_labels=raw.unit_labels,
+        unit_labels={**raw.unit_labels, **_space(volumes, atlas, len(raw.names))},
         extras=made,
         steps=tuple(dict(step) for step in done),
         notes=raw.notes,
@@ -99,6 +102,12 @@ def _need_atlas(path: Path, preprocess: Mapping[str, Any]) -> None:
             f"{path}: preprocess.atlas is missing; a NIfTI image needs a label image, coordinates, "
             "voxels or the name of an atlas that needs no file"
         )
+
+
+def _space(volumes: Volumes, atlas: Any, count: int) -> dict[str, np.ndarray]:
+    """Return the space of the coordinates, once a unit; empty where nothing tells it."""
+    space = known_space(volumes.path, atlas) if volumes.placed else None
+    return {} if space is None else {"space": np.full(count, space)}
 
 
 def _voxels(

@@ -39,10 +39,14 @@ def space_notes(path: Path, atlas: Any) -> tuple[str, ...]:
     )
 
 
+def known_space(path: Path, atlas: Any) -> str | None:
+    """Return the space of an image, by its name or else by its atlas; None where unknown."""
+    return space_of(path) or _atlas_space(atlas)[0]
+
+
 def in_mni(path: Path, atlas: Any) -> bool:
     """Return whether an image lies in MNI152 space, by its name or else by its atlas."""
-    space = space_of(path) or _atlas_space(atlas)[0]
-    return space is not None and space.startswith(OFFLINE)
+    return (known_space(path, atlas) or "").startswith(OFFLINE)
 
 
 def _mni(space: str) -> bool:

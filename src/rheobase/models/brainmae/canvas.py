@@ -88,6 +88,11 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+def tick(value: float) -> str:
+    """Return a number as it stands beside a colour bar, short and with two digits that count."""
+    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+
+
 def places(arrays: xr.Dataset) -> np.ndarray | None:
     """Return the regions' places in an MNI space, (region, 3) in mm; None where unknown.
 

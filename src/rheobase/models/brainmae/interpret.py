@@ -103,7 +103,8 @@ def of_regions(recording: xr.Dataset) -> dict[str, Any]:
     Networks, coordinates with the space that they lie in, and ``hemisphere``.
     """
     known = {name: name for name in OF_REGIONS if name in recording.coords}
-    known |= {"hemisphere": n for n in HEMISPHERE[::-1] if n in recording.coords}
+    side = next((name for name in HEMISPHERE if name in recording.coords), "")
+    known |= {"hemisphere": side} if side else {}
     found = {name: recording[label].values for name, label in known.items()}
     return {name: ("unit", values if name in "xyz" else values.astype(str))
             for name, values in found.items()}  # fmt: skip

@@ -149,16 +149,17 @@ def brain(arrays: xr.Dataset, matrix: np.ndarray, tally: Tally) -> Drawing | Non
     for row, (title, values) in enumerate(maps.items()):
         bottom, height = 1 - (row + 1) / len(maps), 1 / len(maps)
         low, high = np.nanpercentile(values, [2, 98])
-        scale = Normalize(min(0.0, low), max(high, low + 1e-9))
+        least, most = min(0.0, low), max(high, low + 1e-9)
+        scale = Normalize(least, most)
         style: dict[str, Any] = {"node_cmap": "cividis", "node_size": 18, "display_mode": "lzr",
-                                 "node_vmin": scale.vmin, "node_vmax": scale.vmax,
+                                 "node_vmin": least, "node_vmax": most,
                                  "colorbar": False, "annotate": False}  # fmt: skip
         plotting.plot_markers(np.nan_to_num(values, nan=float(low)), where, figure=figure,
                               axes=(0.0, bottom, 0.82, 0.88 * height), **style)  # fmt: skip
         bar = figure.add_axes((0.84, bottom + 0.15 * height, 0.02, 0.55 * height))
         shown = figure.colorbar(ScalarMappable(scale, "cividis"), cax=bar)
-        ends = np.linspace(scale.vmin, scale.vmax, 3)
-        shown.set_ticks(ends, labels=[number(end, 2) for end in ends], fontsize=SMALL)
+        ends = np.linspace(least, most, 3)
+        shown.set_ticks(ends, labels=[canvas.tick(end) for end in ends], fontsize=SMALL)
         figure.text(0.01, bottom + 0.98 * height, title, fontsize=NORMAL, va="top")
     names = arrays["unit"].values.astype(str)
     caption = (

@@ -35,13 +35,9 @@ def fit(
     first = train[0]
     samples = samples_per_segment(1 / first.rate, model.segment_s)
     stretches, left_out = runs(train, samples)
-    sizes = sizes_of(model, len(first.unit_names), samples)
-    torch.manual_seed(seed)
-    network = BrainMAENetwork(sizes).to(device)
     lagged = reconstruct.covariances(stretches)
-    from_covariance = (model.embedding_start, model.embedding) == ("covariance", "learned")
-    if from_covariance:
-        start.from_covariance(network, reconstruct.same_frame(lagged))
+    covariance = reconstruct.same_frame(lagged)
+    network = first_network(model, len(first.unit_names), samples, covariance, seed).to(device)
     random_start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     notices = list(left_out)
     curves: dict[str, list[float]] = {}
@@ -61,7 +57,7 @@ def fit(
     arrays, extra = _arrays(network, train, lagged, samples, seed)
     if initial is not None:
         arrays |= start.remembered(initial)
-    if from_covariance and initial is None:
+    if begins_with_covariance(model) and initial is None:
         notices.append("embeddings started from the covariance of the training part, so that they "
                        "resemble connectivity is no finding")  # fmt: skip
     weights = {f"{start.WEIGHTS}{k}": _numpy(v) for k, v in network.state_dict().items()}
@@ -97,6 +93,22 @@ def further(
                         device=device)  # fmt: skip
     if model.stability:
         yield halves.fit(model, stretches, samples, train[0], seed=seed, device=device)
+
+
+def begins_with_covariance(model: BrainMAE) -> bool:
+    """Return whether the embeddings start from the covariance of the training part."""
+    return (model.embedding_start, model.embedding) == ("covariance", "learned")
+
+
+def first_network(
+    model: BrainMAE, regions: int, samples: int, covariance: np.ndarray, seed: int
+) -> BrainMAENetwork:
+    """Return the network before pretraining, on the CPU; sets torch's seed."""
+    torch.manual_seed(seed)
+    network = BrainMAENetwork(sizes_of(model, regions, samples))
+    if begins_with_covariance(model):
+        start.from_covariance(network, covariance)
+    return network
 
 
 def sizes_of(model: BrainMAE, regions: int, samples: int) -> Sizes:

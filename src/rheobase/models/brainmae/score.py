@@ -55,8 +55,7 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
                        for name, fill in fills.items()}  # fmt: skip
             made.append(reconstruction(tallies, ratio))
     made += fidelity.scores(half)
-    told = people.score(model, fitted, network, test)
-    made += [told] if told else []
+    made += people.scores(model, fitted, network, test)
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out]))
     caution = "; ".join(filter(None, [flattered, first.caution or caution]))

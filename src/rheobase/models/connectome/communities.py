@@ -98,24 +98,9 @@ def communities(
     if backend == "own":
         again = improve(model, np.vstack((labels[None], wandered)), rng=rng)[0]
         labels = again if score(model, again) > score(model, labels) else labels
-    labels = compacted(labels[None])[0]
-    levels, values = merge_tree(model, labels)
-    agreed = consensus_partition(together)
     single = np.zeros(len(graph), dtype=np.intp)
-    return Communities(
-        labels=labels,
-        score=score(model, labels),
-        single_score=max(score(one, single) for one in models),
-        kind=model.kind,
-        degree_corrected=model.degree_corrected,
-        levels=tuple(levels),
-        level_scores=values,
-        mean_weights=_mean_weights(graph, labels),
-        co_assignment=together,
-        consensus=agreed,
-        confidence=node_confidence(together, agreed),
-        backend=backend,
-    )
+    least = max(score(one, single) for one in models)
+    return _described(model, graph, labels, together, single_score=least, backend=backend)
 
 
 def partition_score(
@@ -190,6 +175,35 @@ def node_confidence(together: np.ndarray, labels: np.ndarray) -> np.ndarray:
     mean = (together * same).sum(1) / np.maximum(others, 1)
     largest = (together - np.eye(len(labels))).max(1)
     return np.where(others > 0, mean, 1 - largest)
+
+
+def _described(
+    model: BlockModel,
+    graph: np.ndarray,
+    labels: np.ndarray,
+    together: np.ndarray,
+    *,
+    single_score: float,
+    backend: str,
+) -> Communities:
+    """Return what is known of a partition (N,) with co-assignment probabilities (N, N)."""
+    labels = compacted(labels[None])[0]
+    levels, values = merge_tree(model, labels)
+    agreed = consensus_partition(together)
+    return Communities(
+        labels=labels,
+        score=score(model, labels),
+        single_score=single_score,
+        kind=model.kind,
+        degree_corrected=model.degree_corrected,
+        levels=tuple(levels),
+        level_scores=values,
+        mean_weights=_mean_weights(graph, labels),
+        co_assignment=together,
+        consensus=agreed,
+        confidence=node_confidence(together, agreed),
+        backend=backend,
+    )
 
 
 def _models(graph: np.ndarray, kind: str, degree_correction: str) -> list[BlockModel]:

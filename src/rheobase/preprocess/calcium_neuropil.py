@@ -85,7 +85,7 @@ def _share(
         return share, told
     if wanted is None and "neuropil_share" in raw.extras:
         share = np.asarray(raw.extras["neuropil_share"], np.float32)[keep]
-        return share, {"share": float(np.median(share)), "from": "the file"}
+        return share, {"share": round(float(np.median(share)), 4), "from": "the file"}
     value = USUAL if wanted is None else float(wanted)
     return np.full(count, value, np.float32), {"share": value}
 

@@ -118,11 +118,27 @@ def test_a_start_that_knows_the_test_part_is_refused(rng):
         ({"width": 30}, "width 30 must be even and a multiple of heads 4"),
         ({"mask_ratio": (0.5, 1.0)}, "must rise within 0 and 1"),
         ({"steps": 0}, "steps is 0; it must be above 0"),
+        ({"decoder_layers": -1}, "decoder_layers is -1; it must be above 0"),
+        ({"weight_decay": -1}, "weight_decay is -1; it must be 0 or more"),
     ],
 )
 def test_wrong_parameters_are_named(params, sentence):
     with pytest.raises(ValueError, match=sentence):
         BrainMAE(**params)
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"epochs": -5}, "label_training has epochs -5"),
+        ({"layer_decay": 7}, "layer_decay is 7; it must be at most 1"),
+        ({"encoder_rate": 0}, "label_training.encoder_rate is 0; it must be above 0"),
+        ({"inverse_penalties": []}, r"inverse_penalties is \[\]; give one or more"),
+    ],
+)
+def test_wrong_settings_of_labels_are_named(params, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        base.build("brainmae", params={"label_training": params})
 
 
 STARTING = """

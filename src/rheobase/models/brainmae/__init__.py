@@ -20,6 +20,12 @@ CHOICES = {
 }
 
 
+def _above_0(settings: object, prefix: str, names: Sequence[str]) -> None:
+    for name in names:
+        if (value := getattr(settings, name)) <= 0:
+            raise ValueError(f"brainmae: {prefix}{name} is {value}; it must be above 0")
+
+
 @dataclass(frozen=True)
 class LabelTraining:
     """How the encoder is trained for a label (all chosen here)."""
@@ -38,6 +44,24 @@ class LabelTraining:
     """How far the signal lags behind a label over time; None chooses among 0 to 8 s."""
     ignore_labels: tuple[str, ...] = ()
     """Classes of a label over time left out of training and scoring, such as rest."""
+
+    def __post_init__(self) -> None:
+        _above_0(self, "label_training.", ("patience", "encoder_rate", "head_rate", "layer_decay",
+                                           "scratch_rate"))  # fmt: skip
+        if self.epochs < 0 or self.permutations < 0 or (self.delay_s or 0) < 0:
+            raise ValueError(
+                f"brainmae: label_training has epochs {self.epochs}, permutations "
+                f"{self.permutations} and delay_s {self.delay_s}; none may be below 0"
+            )
+        if self.layer_decay > 1:
+            raise ValueError(
+                f"brainmae: label_training.layer_decay is {self.layer_decay}; it must be at most 1"
+            )
+        if not self.inverse_penalties or min(self.inverse_penalties) <= 0:
+            raise ValueError(
+                f"brainmae: label_training.inverse_penalties is {list(self.inverse_penalties)}; "
+                "give one or more numbers above 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -108,11 +132,11 @@ class BrainMAE:
             if getattr(self, name) not in known:
                 said = ", ".join(known)
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)!r}; there are {said}")
-        for name in ("segment_s", "crop_s", "width", "heads", "steps", "batch", "learning_rate",
-                     "check_every", "patience", "spatial_layers", "encoder_layers",
-                     "segment_width"):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be above 0")
+        _above_0(self, "", ("segment_s", "crop_s", "width", "heads", "steps", "batch",
+                            "learning_rate", "check_every", "patience", "spatial_layers",
+                            "encoder_layers", "decoder_layers", "segment_width"))  # fmt: skip
+        if self.weight_decay < 0:
+            raise ValueError(f"brainmae: weight_decay is {self.weight_decay}; it must be 0 or more")
         for name in ("width", "segment_width"):
             value = getattr(self, name)
             if value % self.heads or value % 2:

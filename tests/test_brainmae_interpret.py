@@ -265,6 +265,27 @@ def test_fits_are_compared_by_what_they_share(rng):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("labels", "site"),
+    [
+        ({"site": "a"}, "a"),
+        ({"SITE_ID": "NYU", "AGE_AT_SCAN": 20.0}, "NYU"),
+        ({"Scanner": "b", "acquisition site": "c"}, "c"),
+        ({"centre": 3}, "3"),
+        ({"websites": "a", "sit": "b"}, ""),
+    ],
+)
+def test_the_site_is_found_under_its_usual_names(labels, site):
+    assert run_map.site_of(labels) == site
+
+
+def test_runs_are_told_with_the_site_of_abide(rng):
+    made = [Recording.build(rng.normal(size=(9, 2)), name=f"sub-{i}", modality="fmri",
+                            sampling_rate_hz=1, labels={"SITE_ID": "ab"[i]})
+            for i in range(2)]  # fmt: skip
+    assert run_map.told_of(made, ["sub-0", "sub-1"])["site"].tolist() == ["a", "b"]
+
+
 def test_over_datasets_only_fits_of_the_same_regions_meet(rng):
     one = alike(rng)
     fits = [Placed("d", 0, 0, fit_of(one)), Placed("d", 1, 0, fit_of(one)),

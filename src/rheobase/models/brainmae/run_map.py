@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
     from rheobase.recording import Recording
 
-MOTION, SITE = "fd_mean_mm", "site"
+MOTION = "fd_mean_mm"
+SITE = (
+    "site", "siteid", "sitename", "acquisitionsite", "studysite", "scansite", "centre", "center",
+    "centreid", "centerid", "institution", "institutionname", "scanner", "scannerid",
+)  # fmt: skip
+"""Names of the label that tells where a run was recorded, first choice first; case, ``_``, ``-``
+and spaces do not count"""
 AXES = 3
 LEAST_RUNS = 4
 LEAST_MEASURED = 5
@@ -30,10 +37,16 @@ def told_of(recordings: Sequence[Recording], names: Sequence[str]) -> dict[str, 
     first = {name: segments[0] for name, segments in by_name(recordings).items()}
     known = [first[name] for name in names]
     label = [_word(r.label) for r in known]
-    site = [str({**r.labels, **r.entities}.get(SITE, "")) for r in known]
+    site = [site_of({**r.labels, **r.entities}) for r in known]
     motion = [r.quality.get(MOTION, np.nan) for r in known]
     return {"motion": np.array(motion, np.float64), "site": np.array(site, str),
             "label": np.array(label, str)}  # fmt: skip
+
+
+def site_of(labels: Mapping[str, Any]) -> str:
+    """Return where a run was recorded, by the usual names of such a label; empty where unknown."""
+    plain = {re.sub(r"[\W_]", "", name).lower(): value for name, value in labels.items()}
+    return next((str(plain[name]) for name in SITE if name in plain), "")
 
 
 def _word(label: Any) -> str:

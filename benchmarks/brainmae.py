@@ -43,7 +43,8 @@ def rows() -> Iterator[Row]:
         yield measure(Case("a step, sg, small", ours("sg"), peer, same, repeats=repeats,
                            limit_cpu_s=LIMIT_CPU_S))  # fmt: skip
     yield measure(Case("a step, ag, small", ours("ag"), repeats=STEPS))
-    yield measure(Case("a step, sg, base", ours("sg", width=128, heads=8), repeats=STEPS))
+    wide = ours("sg", width=128, heads=8)
+    yield measure(Case("a step, sg, width 128, 8 heads", wide, repeats=STEPS))
     large = ours("sg", runs=4, regions=400, samples=2000)
     yield measure(Case("a step, sg, small, 4 runs of 2000 x 400", large, repeats=2))
 

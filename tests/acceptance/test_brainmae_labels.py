@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from rheobase.io.synthetic.fmri import simulate
 from rheobase.models import base
@@ -55,12 +56,14 @@ def told(found):
 
 
 def test_nothing_is_found_where_nothing_differs(criterion):
+    """The highest of so many accuracies is compared with what coins give, corrected for many."""
     every = [accuracies("null", seed) for seed in SEEDS]
     mean = {name: float(np.mean([found[name] for found in every])) for name in every[0]}
     top = max(value for found in every for value in found.values())
+    most = float(binom.ppf(1 - 0.05 / (len(SEEDS) * len(mean)), RUNS, 0.5)) / RUNS
     criterion("A16", "accuracy of every method where nothing differs: mean over seeds, highest",
-              "0.42 to 0.58; at most 0.62", [told(mean), round(top, 3)],
-              all(abs(value - 0.5) <= 0.08 for value in mean.values()) and top <= 0.62,
+              f"0.42 to 0.58; at most {most:.3f}", [told(mean), round(top, 3)],
+              all(abs(value - 0.5) <= 0.08 for value in mean.values()) and top <= most,
               seeds=len(SEEDS))  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_the_fit_to_start_from_is_fold_0_and_its_first_seed(tmp_path):
     [
         ("one/may", r"no fit is called 'one/may' \(did you mean 'one/mae'\?\)"),
         ("two/late", "'late' does not pretrain, so nothing can start from it"),
-        ("two/mae", "'two/mae' is of a dataset that 'late' is scored on"),
+        ("two/mae", "'late' is scored on people of 'two'; name a fit of another"),
     ],
 )
 def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):

@@ -120,10 +120,7 @@ def _start_problem(config: Config, model: str) -> str | None:
     if other == model or config.models[other].params.get("init_from"):
         return f"{other!r} does not pretrain, so nothing can start from it"
     if model in config.datasets[dataset].models:
-        return (
-            f"{named!r} is of a dataset that {model!r} is scored on, so people of its training "
-            "part would be in other folds' test parts; name a fit of another dataset"
-        )
+        return f"{model!r} is scored on people of {dataset!r}; name a fit of another dataset"
     if config.models[other].family != config.models[model].family:
         return f"{other!r} is of family {config.models[other].family}; name a model of the same"
     return None

@@ -15,6 +15,7 @@ from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.words import score_text
 from rheobase.report.embed import CSV_LIMIT, IMAGE_LIMIT, Budget, Figure, file_address
 from rheobase.report.inputs import ReportInput
+from rheobase.report.notices import gathered_notices
 from rheobase.report.plots import Counter, dot_plot
 
 
@@ -77,9 +78,7 @@ def models_section(
                 drawings=drawn_figures(report.drawings.get(name, []), report.folder, budget),
                 drawn=_drawn(report.drawings.get(name, []), scores, report.scores.get(name, {})),
                 across=drawn_figures(report.across.get(name, []), report.folder, budget),
-                notices=tuple(
-                    dict.fromkeys(str(n) for run in runs for n in run.get("notices") or [])
-                ),
+                notices=gathered_notices(runs),
                 notes=_notes(scores),
                 errors=tuple(e for e in errors if name in re.findall(r"\w+", str(e["job"]))),
                 cost=_cost(runs),

@@ -42,10 +42,11 @@ def sentences(
         said.append(_blocks(settings["label_training"], label["name"], frames))
     elif settings["label"] and label:
         said.append(
-            f"For the label {label['name']} recordings were read out linearly from the encoder's "
-            "vectors, from correlations between the leading maps of its embeddings, and from "
-            "switching, order and occupancy of the hidden states of the maps' courses (states that "
-            "differ in covariance, fitted without labels); then the encoder was trained on from "
+            f"For the label {label['name']} recordings were read out linearly from the group of "
+            "features that predicted best in inner folds of people: the encoder's vectors, "
+            "correlations between the leading maps of its embeddings, or switching, order or "
+            "occupancy of the hidden states of the maps' courses (states that differ in covariance, "
+            "fitted without labels); then encoder and read-out were trained on from "
             "this probe, and once from a random start. Rivals were linear models on connectivity, "
             "on its tangent space and on states of principal components, and a small network on "
             "single frames."
@@ -65,9 +66,10 @@ def _blocks(how: Mapping[str, Any], name: str, frames: bool) -> str:
     without = f", without the classes {', '.join(ignored)}," if ignored else ""
     return (
         f"The label {name}{without} was decoded block by block, {late}: the encoder's vectors of "
-        "all segments inside a block were averaged and read out by logistic regression, classes "
-        "weighted alike; then the encoder was trained on from this probe, and once from a random "
+        "all segments inside a block were averaged, and they or the mean courses of the maps of its "
+        "embeddings, whichever predicted better in inner folds, were read out by logistic "
+        "regression, classes weighted alike; then the encoder was trained on from this probe, and once from a random "
         "start and its own probe, for as many epochs as were best on a fifth of the runs. Rivals "
         "were logistic regressions on the mean activity of the same blocks and on as many of its "
-        "principal components as the encoder's vectors are wide."
+        "principal components as both have numbers."
     )

@@ -246,11 +246,12 @@ def test_all_blocks_are_trained_on_for_the_chosen_epochs(rng, monkeypatch, losse
                            np.unique(known.y, return_inverse=True)[1], 3)  # fmt: skip
     plan = tune.Tuning(6, 2, 16, 4, 1, 1e-3, 1e-2, 0.75)
     epochs = watched(monkeypatch, states, "_loss", losses)
-    tuned = states.tuned(reader, cards, chosen, targets, plan, [0.1], seed=0)
+    tuned, count = states.tuned(reader, cards, chosen, targets, plan, [0.1], seed=0)
     assert epochs == wanted
+    assert count == (wanted[-1] if moved else 0)
     own = reader.network.embedding
     assert torch.equal(tuned.network.embedding, own) != moved
-    probe = states.linear("probe", chosen, reader.vectors(cards, chosen), [0.1], reader.share())
+    probe = states.linear(reader.groups(), chosen, reader.vectors(cards, chosen), [0.1])
     head = torch.as_tensor(probe.weights.T, dtype=torch.float32)
     assert torch.allclose(tuned.head.weight, head) != moved
     torch.testing.assert_close(tuned.mean, torch.as_tensor(probe.mean, dtype=torch.float32))

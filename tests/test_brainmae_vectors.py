@@ -84,7 +84,7 @@ def test_states_of_a_recording_are_those_of_every_path(rng, monkeypatch, period_
         order = [(steps[a, b] - steps[b, a]) / steps.sum() for a, b in combinations(range(4), 2)]
         wanted = [*links, switch, *order, *(time / time.sum())]
         np.testing.assert_allclose(row, wanted, rtol=1e-5, atol=1e-6)
-    assert switching.sizes(3) == (3, 1, 6, 4)
+    assert list(switching.groups(3).values()) == [3, 1, 6, 4]
 
 
 def test_the_likeliest_restart_is_kept_and_its_last_step_taken(rng, monkeypatch):
@@ -153,26 +153,27 @@ def test_a_recording_is_the_mean_of_its_windows(rng):
         np.testing.assert_allclose(row, wanted, atol=1e-4)
 
 
-def test_groups_of_features_weigh_alike(rng):
+def test_a_vector_has_the_encoder_first_and_then_the_groups_of_the_states(rng):
     maps = torch.from_numpy(rng.normal(size=(9, 4)))
     model = switching.Switching(maps, torch.eye(4, dtype=torch.float64).expand(4, 4, 4),
                                 torch.full((4, 4), 0.25, dtype=torch.float64))  # fmt: skip
     net, cards = network(), deck(some_runs(rng, people=3))
     names = ["r2", "r0"]
+    alone = represent.features(net, cards, names, segments=4, batch=3)
     for encoder, sizes in ((net, [48, 6, 1, 6, 4]), (None, [6, 1, 6, 4])):
         reader = represent.Reader(encoder, model)
         told = reader.vectors(cards, names, segments=4, batch=3)
-        wanted = np.concatenate([np.full(size, np.sqrt(size)) for size in sizes])
-        np.testing.assert_allclose(reader.share(), wanted)
+        assert list(reader.groups().values()) == sizes
         assert told.shape == (2, sum(sizes))
         np.testing.assert_allclose(told[:, -17:], reader.besides(cards, names))
+        np.testing.assert_allclose(told[:, :-17], alone[:, : 0 if encoder is None else None])
 
 
 def test_a_head_says_of_a_value_what_its_probe_says_standardised(rng):
     x = rng.normal(3, 2, size=(20, 51))
     known = states.Examples(x, 40 + 5 * x[:, 0], *[np.array([f"s{i}" for i in range(20)])] * 3,
                             False, np.arange(20))  # fmt: skip
-    probe = vectors.fit_values(known, features="probe", penalties=(1.0,), share=2.0)
+    probe = vectors.fit_values(known, features="probe", penalties=(1.0,))
     names = tuple(known.recording.tolist())
     targets = tune.Targets(names, names, known.y, 1, float(known.y.mean()), float(known.y.std()))
     tuned = tune.Tuned(network(), 51, 1).start(probe, targets)

@@ -6,7 +6,7 @@ at 30 frames a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -17,6 +17,7 @@ RATE, DECAY_S, NOISE = 30.0, 1.0, 0.3
 SIZE = {"frames": 10_000, "cells": 20}
 WINDOW, PERCENTILE, PENALTY = 1801, 8, 0.5
 Arrays = dict[str, np.ndarray]
+Held = Mapping[str, np.ndarray]
 HERE = "benchmarks.calcium"
 OASIS = "oasis-deconv"
 
@@ -64,11 +65,11 @@ def traces() -> np.ndarray:
     return 2 + calcium + NOISE * rng.normal(size=shape)
 
 
-def _largest_in_noise(ours: Arrays, peer: Arrays) -> float:
+def _largest_in_noise(ours: Held, peer: Held) -> float:
     return float(np.abs(ours["base"] - peer["base"]).max() / NOISE)
 
 
-def _median_largest(ours: Arrays, peer: Arrays) -> float:
+def _median_largest(ours: Held, peer: Held) -> float:
     return float(np.median(np.abs(ours["calcium"] - peer["calcium"]).max(axis=0)))
 
 
@@ -123,10 +124,11 @@ def theirs_fixed() -> Callable[[], Arrays]:
     from oasis.functions import deconvolve  # type: ignore[import-not-found]
 
     signal = np.ascontiguousarray((traces() - 2).T)
-    told = {"tau_d": DECAY_S, "framerate": RATE, "penalty": None, "lam": PENALTY}
 
     def run() -> Arrays:
-        found = [deconvolve(trace, **told) for trace in signal]
+        found = [
+            deconvolve(y, tau_d=DECAY_S, framerate=RATE, penalty=None, lam=PENALTY) for y in signal
+        ]
         return {
             "calcium": np.stack([one.c for one in found], axis=1),
             "spikes": np.stack([one.s for one in found], axis=1),
@@ -149,5 +151,9 @@ def theirs_free() -> Callable[[], Arrays]:
     from oasis.functions import deconvolve  # type: ignore[import-not-found]
 
     signal = np.ascontiguousarray(traces().T)
-    told = {"tau_d": DECAY_S, "framerate": RATE, "sn": NOISE}
-    return lambda: {"calcium": np.stack([deconvolve(y, **told).c for y in signal], axis=1)}
+
+    def run() -> Arrays:
+        found = [deconvolve(y, tau_d=DECAY_S, framerate=RATE, sn=NOISE) for y in signal]
+        return {"calcium": np.stack([one.c for one in found], axis=1)}
+
+    return run

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rheobase.preprocess.filters import unit_chunks
+
 EVENT_START, EVENT_END, LEAST_FRAMES, LEAST_S = 3, 1.5, 2, 0.3
 LEAST_INTERVALS = 2
 
@@ -26,9 +28,11 @@ def active(
     1.5, if that lasts ``least`` frames.
     """
     made = np.zeros(signal.shape, bool)
-    for part in parts:
-        score = (signal[part] - middle) / np.where(sigma > 0, sigma, np.inf)
-        made[part] = _lasting(_above(score), least)
+    scale = np.where(sigma > 0, sigma, np.inf)
+    for units in unit_chunks(len(signal), signal.shape[1], copies=4):
+        for part in parts:
+            score = (signal[part, units] - middle[units]) / scale[units]
+            made[part, units] = _lasting(_above(score), least)
     return made
 
 

@@ -140,7 +140,7 @@ def test_confounds_that_a_strategy_lacks(run, parcels):
 @pytest.mark.parametrize("kind", ["sidecar", "mask", "confounds"])
 def test_a_file_that_fmriprep_writes_is_missing(run, parcels, kind):
     getattr(run, kind).unlink()
-    with refused("does not exist .*which fMRIPrep writes beside it", FileNotFoundError):
+    with refused("does not exist: .*which fMRIPrep writes beside it; put", FileNotFoundError):
         load(run, parcels)
 
 

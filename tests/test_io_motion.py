@@ -7,7 +7,7 @@ import pytest
 
 from rheobase.io.motion import read_motion
 
-MOTION = np.asarray([[1.0, 2.0, 3.0, 0.01, 0.02, 0.03]] * 30)
+MOTION = np.asarray([[1.0, 2.0, 3.0, 0.01, 0.02, 0.03]] * 30) + 1e-7 * np.arange(30)[:, None]
 
 
 def write_motion(path, form):
@@ -50,7 +50,9 @@ def test_motion_in_degree_is_refused(tmp_path):
 
 def test_motion_of_another_length_is_refused(tmp_path):
     np.savetxt(tmp_path / "m.par", MOTION[:29])
-    with pytest.raises(ValueError, match="m.par has 29 rows but the image has 30 volumes"):
+    with pytest.raises(
+        ValueError, match="m.par has 29 rows but the recording has 30 volumes; give"
+    ):
         read_motion(tmp_path / "m.par", "spm", volumes=30)
 
 
@@ -83,5 +85,7 @@ def test_motion_that_is_text_is_refused(tmp_path):
 
 
 def test_real_motion_of_another_length_is_refused(shared_data):
-    with pytest.raises(ValueError, match="bold_mc.par has 19 rows but the image has 1452 volumes"):
+    with pytest.raises(
+        ValueError, match="bold_mc.par has 19 rows but the recording has 1452 volumes"
+    ):
         read_motion(shared_data / "haxby_slice" / "bold_mc.par", "fsl", volumes=1452)

@@ -217,7 +217,7 @@ def test_atlas_that_is_no_label_image_is_refused(tmp_path, run, content, words):
 
 def test_absent_atlas_is_named(run):
     with pytest.raises(
-        FileNotFoundError, match=r"no.nii does not exist \(preprocess.atlas.image\)"
+        FileNotFoundError, match=r"no.nii does not exist; correct preprocess.atlas.image or put"
     ):
         load(run, {"image": "no.nii"})
 

@@ -216,7 +216,9 @@ def test_labels_file_without_the_column_is_refused_by_line(write):
 
 
 def test_missing_side_file_is_named(write, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no.txt does not exist \(reader.labels_file\)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no.txt does not exist; correct reader.labels_file or put"
+    ):
         load(write("a\n1\n2\n"), {"labels_file": tmp_path / "no.txt"}, labels_file="x")
 
 

@@ -110,7 +110,7 @@ def test_rate_of_the_file_and_of_the_config_must_agree(tmp_path, rng):
         "split": {"by": "time", "folds": 2},
     }
     prepare.preprocess(spec(**changes, repetition_time_s=0.5), ["sub-0"])
-    with pytest.raises(ValueError, match=r"says 2 Hz and the config says 2\.5 Hz"):
+    with pytest.raises(ValueError, match=r"says 0\.5 s a volume and the config says 0\.4 s"):
         prepare.preprocess(spec(**changes, repetition_time_s=0.4), ["sub-0"])
 
 

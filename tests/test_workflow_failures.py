@@ -23,7 +23,7 @@ from workflow_runs import (
     tiny,
 )
 
-BAD = {"2": r"sub-2: region 2 holds NaN", "3": r"3\.npy does not exist"}
+BAD = {"2": r"sub-2: region 2 holds NaN .*/2\.npy\)", "3": r"3\.npy does not exist"}
 """What is said of each subject whose recording is bad."""
 SHORT = r"sub-\d: its longest unbroken stretch .* the longest horizon needs 502"
 """What is said of a model that looks further ahead than the recordings last."""

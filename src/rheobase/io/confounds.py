@@ -63,7 +63,7 @@ def read_confounds(path: Path, *, volumes: int, n_dummy: int) -> dict[str, np.nd
         why = f" (they differ by n_dummy, {n_dummy})" if dropped else ""
         raise ValueError(
             f"{path} has {rows} rows but the image has {volumes} volumes{why}; they must be equal, "
-            "dummy volumes included"
+            "dummy volumes included, so take the table of this run"
         )
     made = {}
     for name, texts in columns.items():

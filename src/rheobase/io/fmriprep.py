@@ -14,7 +14,6 @@ from rheobase.io.derivatives import beside
 from rheobase.io.motion import read_motion
 from rheobase.io.nifti import read_run
 from rheobase.io.raw import Raw
-from rheobase.io.regions import existing
 from rheobase.io.values import reading
 from rheobase.io.volumes import LONGEST_TR_S, open_volumes, read_mask
 
@@ -35,7 +34,11 @@ def read_fmriprep(
         ("mask", "the brain mask"),
         ("confounds", "the confounds"),
     ):
-        existing(near[kind], f"{what} of {path.name}, which fMRIPrep writes beside it")
+        if not near[kind].is_file():
+            raise FileNotFoundError(
+                f"{near[kind]} does not exist: {what} of {path.name}, which fMRIPrep writes beside "
+                "it; put it there or run fMRIPrep again"
+            )
     volumes = open_volumes(path)
     seconds = repetition_time(near["sidecar"])
     if volumes.rate_hz and abs(1 / volumes.rate_hz - seconds) > STEP_TOLERANCE_S:

@@ -93,8 +93,7 @@ def _label_image(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return an atlas as int32 (x, y, z) and its affine."""
     import nibabel
 
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist (preprocess.atlas.image)")
+    existing(file, "preprocess.atlas.image")
     with reading(file, "nifti"):
         image: Any = nibabel.load(file)
         values = np.asanyarray(image.dataobj)

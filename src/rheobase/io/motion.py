@@ -15,13 +15,14 @@ MOST_RAD = 0.5
 MOST_MM = 50.0
 
 
-def read_motion(path: Path, form: str, *, volumes: int) -> np.ndarray:
-    """Return the motion of a run whose image has that many ``volumes``.
+def read_motion(path: Path, form: str, *, volumes: int, n_dummy: int = 0) -> np.ndarray:
+    """Return the motion of a recording of that many ``volumes``, its ``n_dummy`` first ones too.
 
     ``fsl`` (MCFLIRT .par): 3 rotations in rad, 3 translations in mm. ``spm`` (rp_*.txt):
     translations first. ``afni`` (3dvolreg -1Dfile, or -dfile with its 9 columns): roll, pitch, yaw
     in degree about z, x, y, then dS, dL, dP in mm along z, x, y. ``fmriprep``: the columns trans_x
-    to rot_z. The order is declared and never inferred; implausible sizes are refused.
+    to rot_z. The order is declared and never inferred; implausible sizes, another number of
+    rows and estimates that never change are refused.
     """
     if form not in FORMATS:
         raise ValueError(
@@ -29,8 +30,11 @@ def read_motion(path: Path, form: str, *, volumes: int) -> np.ndarray:
         )
     values = _fmriprep(path) if form == "fmriprep" else _matrix(path, form)
     if len(values) != volumes:
+        dropped = n_dummy and abs(len(values) - volumes) == n_dummy
+        why = f" (they differ by n_dummy, {n_dummy})" if dropped else ""
         raise ValueError(
-            f"{path} has {len(values)} rows but the image has {volumes} volumes; they must be equal"
+            f"{path} has {len(values)} rows but the recording has {volumes} volumes{why}; give the "
+            "motion of this run, one row a volume of the file, dummy volumes included"
         )
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).any(axis=1).argmax()) + 1
@@ -41,6 +45,11 @@ def read_motion(path: Path, form: str, *, volumes: int) -> np.ndarray:
             f"{path}: read as {form} it has translations up to {shift:.3g} mm and rotations up to "
             f"{turn:.3g} rad, above {MOST_MM:g} mm or {MOST_RAD} rad; correct its "
             "units or reader.motion.format"
+        )
+    if (np.ptp(values, axis=0) == 0).all():
+        raise ValueError(
+            f"{path}: all six columns of motion are constant over {volumes} volumes, which no head "
+            "is; give the estimates of the realignment, or read the recording without motion"
         )
     return values
 

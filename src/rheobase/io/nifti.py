@@ -59,9 +59,10 @@ def read_run(
         raw, found = _voxels(volumes, mask, rate, fwhm), None
         usable = usable if mask is None else mask
     else:
+        notes = space_notes(volumes.path, atlas)
         found = _regions(atlas, volumes, usable)
         holes = voxels_with_gaps(volumes, mask, usable, atlas, found)
-        notes = (*space_notes(volumes.path, atlas), *gap_notes(found.names, holes))
+        notes = (*notes, *gap_notes(found.names, holes))
         raw = Raw(
             _means(volumes, usable, found, fwhm),
             found.names,

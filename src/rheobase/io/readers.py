@@ -97,7 +97,14 @@ def read(
     module, _, function = READERS[form].partition(":")
     raw: Raw = getattr(importlib.import_module(module), function)(path, reader, files, preprocess)
     if "motion" in files:
-        raw = _with_motion(raw, files["motion"], reader["motion"]["format"])
+        n_dummy = preprocess.get("n_dummy") or 0
+        motion = read_motion(
+            files["motion"],
+            reader["motion"]["format"],
+            volumes=len(raw.signal),
+            n_dummy=n_dummy if n_dummy != "auto" else 0,
+        )
+        raw = replace(raw, extras={**raw.extras, "motion": motion})
     if "labels_file" in files:
         raw = with_labels(raw, files["labels_file"], reader)
     if "units_file" in files:
@@ -105,11 +112,6 @@ def read(
     _check_raw(path, raw)
     _check_orientation(path, raw, reader, files)
     return raw
-
-
-def _with_motion(raw: Raw, path: Path, form: str) -> Raw:
-    motion = read_motion(path, form, volumes=len(raw.signal))
-    return replace(raw, extras={**raw.extras, "motion": motion})
 
 
 def _check_options(path: Path, reader: Mapping[str, Any]) -> None:
@@ -147,7 +149,9 @@ def _check_files(path: Path, reader: Mapping[str, Any], files: Mapping[str, Path
         raise ValueError(f"{path} is a folder; format {form} takes a file")
     for option, file in files.items():
         if not file.is_file():
-            raise FileNotFoundError(f"{file} does not exist (reader.{option})")
+            raise FileNotFoundError(
+                f"{file} does not exist; correct reader.{option} or put the file there"
+            )
 
 
 def _own_names(reader: Mapping[str, Any]) -> bool:

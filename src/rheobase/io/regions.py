@@ -78,7 +78,7 @@ def pooling_step(
 def existing(path: Path, option: str) -> Path:
     """Return the path of a file that must exist; ``option`` is the config key that names it."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist ({option})")
+        raise FileNotFoundError(f"{path} does not exist; correct {option} or put the file there")
     return path
 
 

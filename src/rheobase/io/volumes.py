@@ -80,15 +80,26 @@ class Volumes:
         made: Any = smooth_img(Nifti1Image(part, self.affine), fwhm_mm)
         return np.asarray(made.dataobj, np.float32)
 
-    @cached_property
+    @property
     def varying(self) -> np.ndarray:
         """Voxels that change over time and hold no NaN, (x, y, z) bool."""
+        low, high = self._ends
+        return low < high
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Voxels that hold NaN in some volume, (x, y, z) bool."""
+        return np.isnan(self._ends[0])
+
+    @cached_property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the greatest value of every voxel, NaN where it holds one, (x, y, z)."""
         low = np.full(self.shape, np.inf, np.float32)
         high = -low
         for _, part in self.chunks():
             np.minimum(low, part.min(axis=3), out=low)
             np.maximum(high, part.max(axis=3), out=high)
-        return low < high
+        return low, high
 
 
 def open_volumes(path: Path) -> Volumes:

@@ -21,6 +21,7 @@ from rheobase.preprocess.fmri_checks import (
     uncovered,
 )
 from rheobase.preprocess.fmri_denoise import Regressors, denoise, regressors
+from rheobase.preprocess.fmri_orientation import orientation_notes
 from rheobase.preprocess.fmri_pictures import arrays
 from rheobase.preprocess.fmri_quality import Measured, Voxels, report
 from rheobase.preprocess.fmri_resample import resample
@@ -42,7 +43,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     keep = np.array([name not in excluded for name in raw.names])
     names = tuple(name for name in raw.names if name not in excluded)
     signal = signal[:, keep]
-    check_signal(signal, names, runs, order)
+    check_signal(signal, names, runs, order, cut=cut)
 
     motion = checked_motion(raw, order)
     censored = censor(raw, motion, runs, cut, order)
@@ -90,7 +91,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
             raw.names,
             coverage=raw.extras.get("coverage"),
             excluded=excluded,
-            notes=raw.notes,
+            notes=(*raw.notes, *orientation_notes(raw)),
         ),
         rate=final.rate,
         pictures=arrays(measured, raw.names, keep),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rheobase.config.checks import unlikely_rate
@@ -52,26 +54,26 @@ def uncovered(raw: Raw) -> dict[str, str]:
 
 
 def check_signal(
-    signal: np.ndarray, names: tuple[str, ...], runs: np.ndarray, order: Order
+    signal: np.ndarray, names: tuple[str, ...], runs: np.ndarray, order: Order, *, cut: int = 0
 ) -> None:
     """Raise ``ValueError`` for regions that are constant or not finite, and for short recordings.
 
-    At least 34 volumes a run (the filter's padding) and 60 s in all are needed.
+    At least 34 volumes a run (the filter's padding) and 60 s in all are needed. ``cut`` volumes
+    were dropped before, so that an error counts volumes as the file does.
     """
     if not signal.size:
         raise ValueError(
             f"{order.name}: no region or no volume is left; correct n_dummy or the atlas"
         )
-    for bad, what in (
-        (np.asarray(~np.isfinite(signal).all(axis=0)), "holds NaN or infinite samples"),
-        (np.ptp(signal, axis=0) == 0, "is constant"),
-    ):
-        if bad.any():
-            named = quality.listed([n for n, b in zip(names, bad, strict=True) if b])
-            raise ValueError(
-                f"{order.name}: region {named} {what} ({int(bad.sum())} of {len(names)} regions); "
-                f"mend the file (or the atlas), or name {order.name} with the reason under exclude"
-            )
+    holes = ~np.isfinite(signal)
+    _refuse(names, holes.any(axis=0), order, lambda unit: _where(holes[:, unit], cut))
+    still = np.asarray(np.ptp(signal, axis=0) == 0)
+    _refuse(
+        names,
+        still,
+        order,
+        lambda unit: f"is constant, {signal[0, unit]:g} in {len(signal)} volumes",
+    )
     shortest = int(np.bincount(runs).min())
     seconds = len(signal) / order.rate
     if shortest < LEAST_FRAMES:
@@ -85,6 +87,27 @@ def check_signal(
             f"{order.name}: it lasts {seconds:g} s; at least {LEAST_SECONDS} s are needed, so "
             "correct the sampling rate or exclude the recording"
         )
+
+
+def _refuse(
+    names: tuple[str, ...], bad: np.ndarray, order: Order, what: Callable[[int], str]
+) -> None:
+    """Raise ``ValueError`` for the regions that are bad, saying what the first of them is."""
+    if not bad.any():
+        return
+    first, count = int(bad.argmax()), int(bad.sum())
+    others = [name for name, b in zip(names, bad, strict=True) if b][1:]
+    more = f"; so are {quality.listed(others)}" if others else ""
+    raise ValueError(
+        f"{order.name}: region {names[first]} {what(first)} ({count} of {len(names)} regions"
+        f"{more}); mend the file (or the atlas), or name {order.name} with the reason under exclude"
+    )
+
+
+def _where(holes: np.ndarray, cut: int) -> str:
+    at, count = int(holes.argmax()) + 1 + cut, int(holes.sum())
+    more = f" and {count - 1} more" if count > 1 else ""
+    return f"holds NaN or infinite samples, in volume {at}{more}"
 
 
 def checked_motion(raw: Raw, order: Order) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rheobase.storage import write_dataset, write_json
 CARRIED = ("fd_mean_mm",)
 """Quality measures that models are given with the recording."""
 STEP_TOLERANCE_S = 1e-3
+HERTZ, SECONDS = "sampling_rate_hz", "repetition_time_s"
 log = logging.getLogger(__name__)
 
 
@@ -58,9 +60,17 @@ def preprocess(spec: str, names: Sequence[str]) -> None:
             _one(dataset, entries[name], Path(rest["data_dir"]))
         except (ValueError, OSError) as error:
             log.exception("%s failed", name)
-            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+            path = sources.recording_file(dataset, entries[name], Path(rest["data_dir"]))
+            problems.append(_with_file(str(error), name, path))
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _with_file(problem: str, name: str, path: Path) -> str:
+    """Return a sentence that names a recording and its file, whatever it named before."""
+    if str(path) in problem:
+        return problem if name in problem else f"{name}: {problem}"
+    return f"{name}: {problem.removeprefix(f'{name}: ')} (read from {path})"
 
 
 def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
@@ -79,7 +89,9 @@ def _one(dataset: Dataset, entry: Entry, data_dir: Path) -> None:
         files=files,
         preprocess=_with_atlas(dataset.preprocess, entry, data_dir),
     )
-    rate = agreed_rate(raw.rate_hz, _configured_rate(dataset), path)
+    rate = agreed_rate(raw.rate_hz, _configured_rate(dataset), path, key=_rate_key(dataset))
+    if why := placeholder_rate(raw.rate_hz, dataset):
+        raw = replace(raw, notes=(*raw.notes, why))
     if "events" in files:
         raw = with_events(raw, files["events"], dataset.reader["events"], rate=rate)
     cleaned = clean(
@@ -165,18 +177,46 @@ def _with_atlas(options: Mapping[str, Any], entry: Entry, data_dir: Path) -> dic
     return {**options, "atlas": filled}
 
 
-def agreed_rate(carried: float | None, configured: float | None, path: Path) -> float:
-    """Return the sampling rate in hertz; raises ``ValueError`` where file and config disagree."""
+def _rate_key(dataset: Dataset) -> str:
+    """Return the config key in which the rate of a dataset is, or is best, said."""
+    known = [key for key in (HERTZ, SECONDS) if key in dataset.raw]
+    return known[0] if known else SECONDS if dataset.modality == "fmri" else HERTZ
+
+
+def placeholder_rate(carried: float | None, dataset: Dataset) -> str | None:
+    """Return a caution for a NIfTI header of exactly 1 s a volume that the config does not confirm.
+
+    Programs that lose the repetition time write 1 there.
+    """
+    if dataset.reader.get("format") != "nifti" or dataset.sampling_rate_hz or carried != 1.0:
+        return None
+    return (
+        "the header says exactly 1 s a volume, which programs write that do not know it; give "
+        f"{SECONDS}, to confirm or correct it"
+    )
+
+
+def agreed_rate(
+    carried: float | None, configured: float | None, path: Path, *, key: str = HERTZ
+) -> float:
+    """Return the sampling rate in hertz; raises ``ValueError`` where file and config disagree.
+
+    An error speaks in the words of ``key``, sampling_rate_hz or repetition_time_s.
+    """
     if carried is None and configured is None:
-        raise ValueError(f"{path} carries no sampling rate; give sampling_rate_hz in the config")
+        raise ValueError(f"{path} carries no sampling rate; give {key} in the config")
     if carried and configured:
         apart = abs(1 / carried - 1 / configured)
         if apart > min(STEP_TOLERANCE_S, 0.01 / configured):
             raise ValueError(
-                f"{path} says {carried:g} Hz and the config says {configured:g} Hz; "
-                "correct or remove sampling_rate_hz"
+                f"{path} says {_rate_text(carried, key)} and the config says "
+                f"{_rate_text(configured, key)}; correct or remove {key}"
             )
     return float(configured or carried or 0)
+
+
+def _rate_text(rate: float, key: str) -> str:
+    return f"{1 / rate:.6g} s a volume" if key == SECONDS else f"{rate:g} Hz"
 
 
 def _labels(dataset: Dataset, entry: Entry) -> dict[str, str | float]:

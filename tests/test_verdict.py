@@ -133,6 +133,12 @@ def test_the_first_score_of_each_further_question_stands_in_the_verdict():
     assert "masked R² 75" not in found.short
 
 
+def test_the_verdict_has_a_paragraph_on_the_data_on_each_model_and_on_doubts():
+    found = verdict({"echo": model(0.1, seeds=1), "mae": ()}).paragraphs
+    assert [text.partition(" ")[0] for text in found] == ["4", "echo", "mae", "The"]
+    assert "One seed was run" in found[3]
+
+
 def test_a_family_may_say_which_scores_answer_one_question():
     scores = [{**s, "question": "decode"} for s in planted(GAPS)]
     found = told(planted([0.2, 0.21, 0.205], name="decode_r2"), scores)

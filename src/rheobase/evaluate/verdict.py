@@ -15,13 +15,15 @@ from rheobase.evaluate.summaries import ScoreSummary
 class Verdict:
     """The first thing a reader of the report sees."""
 
-    sentences: tuple[str, ...]
+    paragraphs: tuple[str, ...]
+    """On the data, on each model, and on what speaks against believing it."""
     lights: tuple[Light, Light, Light]
     statements: tuple[Statement, ...]
 
     @property
     def paragraph(self) -> str:
-        return " ".join(self.sentences)
+        """Return the whole verdict in one."""
+        return " ".join(self.paragraphs)
 
 
 def judge(
@@ -54,5 +56,5 @@ def judge(
     )
     models = [s.short for s in statements] or ["No model was run."]
     doubts = [] if lights[2].level == "good" else lights[2].reasons
-    sentences = (*lights[0].reasons, *models, *doubts)
-    return Verdict(sentences, lights, statements)
+    paragraphs = (" ".join(lights[0].reasons), *models, " ".join(doubts))
+    return Verdict(tuple(filter(None, paragraphs)), lights, statements)

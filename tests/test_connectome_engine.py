@@ -134,6 +134,20 @@ def test_the_error_is_that_of_tensorly_from_the_same_start(rng):
         assert match_score(own.factors, other.factors) > 1 - 1e-6
 
 
+def test_tensorly_as_backend_ends_where_ours_does(rng):
+    tensor = affinities(drive_source(noisy(rng)))
+    settings = Settings(max_iter=60, tol=1e-7)
+    few = Restarts(starts=2, screen=5, keep=1)
+    ours, theirs = (
+        fit(tensor, rank=3, seed=0, restarts=few, settings=settings, backend=backend).best
+        for backend in ("torch", "tensorly")
+    )
+    assert theirs.error == pytest.approx(ours.error, abs=1e-4)
+    assert len(theirs.errors) > 5
+    with pytest.raises(ValueError, match="backend is 'jax'"):
+        fit(tensor, rank=3, seed=0, backend="jax")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_reported_error_is_the_recomputed_one(rng, dtype, missing):

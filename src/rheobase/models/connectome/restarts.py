@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from torch import Tensor
 
 from rheobase.models.connectome.affinities import Affinities
-from rheobase.models.connectome.factorise import Run, factorise
+from rheobase.models.connectome.factorise import MAX_ITER, Run, factorise
 from rheobase.models.connectome.factors import match_score
+from rheobase.models.connectome.peer import factorise_with_tensorly
 from rheobase.models.connectome.starts import Start, singular_start, uniform_starts
 from rheobase.models.connectome.step import Settings
 
+BACKENDS = ("torch", "tensorly")
 BATCH_ELEMENTS = {"cpu": 500_000, "cuda": 200_000_000}
 """Elements of A of all restarts that run together: on a CPU they should stay in cache."""
 
@@ -69,30 +72,42 @@ def fit(
     restarts: Restarts | None = None,
     settings: Settings | None = None,
     joints: Tensor | None = None,
+    backend: str = "torch",
 ) -> Fit:
     """Return the runs of one rank.
 
-    Every random start has its own child of ``seed``, so more starts keep the first ones. Raises
-    ``ValueError`` for a rank above min(pairs, columns).
+    Every random start has its own child of ``seed``, so more starts keep the first ones. With
+    ``backend="tensorly"`` its HALS does the iterations, on the built tensor. Raises ``ValueError``
+    for a rank above min(pairs, columns).
     """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}; it must be one of {', '.join(BACKENDS)}")
     restarts, settings = restarts or Restarts(), settings or Settings()
     starts = [uniform_starts(tensor, rank=rank, count=restarts.starts, seed=seed)]
     if restarts.singular:
         starts.append(singular_start(tensor, rank=rank, seed=seed))
     first = replace(settings, max_iter=min(restarts.screen, settings.max_iter))
-    screened = run_all(tensor, Start.joined(starts), first, joints=joints)
+    run = partial(run_all, tensor, joints=joints, backend=backend)
+    screened = run(Start.joined(starts), first)
     errors = tuple(run.error for run in screened)
     kept = [screened[i] for i in np.argsort(errors, kind="stable")[: restarts.keep]]
     rest = settings.max_iter - first.max_iter
     if rest > 0:
-        kept = _continued(tensor, kept, replace(settings, max_iter=rest), joints)
+        kept = _continued(run, kept, replace(settings, max_iter=rest))
     return Fit(tuple(sorted(kept, key=lambda run: run.error)), errors)
 
 
 def run_all(
-    tensor: Affinities, start: Start, settings: Settings, *, joints: Tensor | None = None
+    tensor: Affinities,
+    start: Start,
+    settings: Settings,
+    *,
+    joints: Tensor | None = None,
+    backend: str = "torch",
 ) -> list[Run]:
     """Return a run of every restart, as many at once as the device takes well."""
+    if backend == "tensorly":
+        return factorise_with_tensorly(tensor, start, settings)
     elements = start.patterns[0].numel()
     size = max(1, BATCH_ELEMENTS.get(tensor.device.type, 200_000_000) // elements)
     made: list[Run] = []
@@ -103,15 +118,15 @@ def run_all(
 
 
 def _continued(
-    tensor: Affinities, runs: Sequence[Run], settings: Settings, joints: Tensor | None
+    run: Callable[[Start, Settings], list[Run]], runs: Sequence[Run], settings: Settings
 ) -> list[Run]:
     """Return the runs with more iterations; those that had come to a stop stay as they are."""
-    going = [i for i, run in enumerate(runs) if run.stop == "max_iter"]
+    going = [i for i, past in enumerate(runs) if past.stop == MAX_ITER]
     made = list(runs)
     if not going:
         return made
     start = Start.joined([runs[i].end for i in going])
-    for i, more in zip(going, run_all(tensor, start, settings, joints=joints), strict=True):
+    for i, more in zip(going, run(start, settings), strict=True):
         made[i] = replace(
             more,
             errors=runs[i].errors + more.errors,

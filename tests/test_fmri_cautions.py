@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,8 @@ def image(tr_s, series, *, hole=False):
     run = plant(Path("deriv"), samples=240, jumps=(), series=series)
     import nibabel
 
-    values = np.asarray(nibabel.load(run.image).dataobj)
+    stored: Any = nibabel.load(run.image)
+    values = np.asarray(stored.dataobj)
     if hole:
         values[10, 12, 10, 100] = np.nan
     Path("in").mkdir(exist_ok=True)

@@ -146,7 +146,7 @@ def test_events_of_fmriprep_are_those_of_the_data_set_around_it(good, tmp_path, 
     assert str(own) in read_files(found, dataset, [entry], ())
     preprocess(stage_spec(found, dataset, "preprocess"), [entry.name])
     made = Recording.load(Path(f"results/rest/recordings/{entry.name}.nc"))
-    assert made.label.tolist()[:11] == ["house"] * 3 + ["rest"] * 5 + ["face"] * 3
+    assert np.asarray(made.label).tolist()[:11] == ["house"] * 3 + ["rest"] * 5 + ["face"] * 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from rheobase import config as settings
 from rheobase.cli import main
 from rheobase.io.side_files import side_files
-from rheobase.stages import inputs
+from rheobase.stages import inputs, verify
 from rheobase.stages.checksums import checksum
+from rheobase.storage import write_json
 from workflow_runs import change, planned, run, tiny
 
 IMAGE = {
@@ -151,3 +153,28 @@ def test_edited_side_file_cleans_again_and_verify_names_it(tmp_path, monkeypatch
     capsys.readouterr()
     assert main(["verify", "results"]) == 1
     assert "in/units.tsv has changed since rest was made from it" in capsys.readouterr().err
+
+
+def test_reproduce_names_an_input_that_changed_though_results_agree(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made, side = Path("results/one/splits.json"), Path("mask.nii.gz")
+    write_json({"folds": 2}, made)
+    side.write_text("old")
+    told = {"path": str(side), "sha256": checksum(side)}
+    content = {
+        "dataset": "one",
+        "config": {"data_dir": "data", "download_dir": "downloads"},
+        "outputs": {str(made): checksum(made)},
+        "inputs": {"r": {"file": "r", "path": "r", "sha256": "0", "side_files": {"mask": told}}},
+    }
+    write_json(content, made.with_name("provenance.json"))
+
+    def again(config, folder, *, cores):
+        shutil.copytree("results", folder / "results")
+        return 0
+
+    monkeypatch.setattr(verify, "_run_again", again)
+    assert main(["reproduce", "results/one/provenance.json"]) == 0
+    side.write_text("new mask")
+    assert main(["reproduce", "results/one/provenance.json"]) == 1
+    assert "mask.nii.gz has changed since one was made from it" in capsys.readouterr().err

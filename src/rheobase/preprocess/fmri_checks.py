@@ -66,7 +66,7 @@ def check_signal(
             f"{order.name}: no region or no volume is left; correct n_dummy or the atlas"
         )
     holes = ~np.isfinite(signal)
-    _refuse(names, holes.any(axis=0), order, lambda unit: _where(holes[:, unit], cut))
+    _refuse(names, np.asarray(holes.any(axis=0)), order, lambda unit: _where(holes[:, unit], cut))
     still = np.asarray(np.ptp(signal, axis=0) == 0)
     _refuse(
         names,

@@ -68,6 +68,7 @@ def test_environment_installs_the_clone_with_existing_extras():
     assert "all" in EXTRAS
     named = Requirement(EXTRAS["all"][0]).extras
     assert named <= set(EXTRAS)
+    assert "benchmark" not in named, "a user's environment holds no GPL peer"
 
 
 def test_no_forbidden_package_is_a_dependency():

@@ -136,14 +136,24 @@ def told(path, name, **changes):
     )
 
 
-def test_the_block_on_ones_own_recordings_is_right_once_its_marks_are_off():
+def test_the_block_on_ones_own_recordings_is_right_once_its_marks_are_off(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{person}\t{session}\t{direction}\tf{max(person, 1)}"
+        for person in range(4)
+        for session in ("REST1", "REST2")
+        for direction in ("LR", "RL")
+    ]
+    header = "subject\tsession\tacquisition\tfamily_id"
+    (tmp_path / "hcp.tsv").write_text("\n".join([header, *rows]) + "\n")
     text = (ROOT / "config" / "examples" / "hcp_rest.yaml").read_text()
     block = re.search(r"^  # (my_hcp:\n(?:  # .+\n)+)", text, re.MULTILINE)
     assert block is not None
     content = yaml.safe_load(re.sub("^  # ", "", block[1], flags=re.MULTILINE))
     models = yaml.safe_load(text)["models"]
     parsed = settings.parse({"datasets": content, "models": models})
-    assert len(parsed.datasets["my_hcp"].recordings) == 12
+    assert len(parsed.datasets["my_hcp"].recordings) == 16
+    assert parsed.datasets["my_hcp"].n_folds == len(parsed.datasets["my_hcp"].groups) == 3
 
 
 def test_a_config_without_nilearn_needs_no_table(copied):

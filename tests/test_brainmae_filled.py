@@ -68,7 +68,8 @@ def straight(x, hidden):
 
 def fills(model, fit, train, penalty):
     covariance = covariance_of(train)
-    axes = np.linalg.eigh(covariance)[1][:, -10:]
+    count = min(10, len(covariance) // 2)
+    axes = np.linalg.eigh(covariance)[1][:, -count:]
 
     def given(noise):
         def weights(seen, away):
@@ -78,7 +79,7 @@ def fills(model, fit, train, penalty):
         return lambda x, hidden: filled(x, hidden, weights)
 
     def principal(seen, away):
-        inside = axes[seen].T @ axes[seen] + 0.1 * np.eye(10)
+        inside = axes[seen].T @ axes[seen] + 0.1 * np.eye(count)
         return axes[away] @ np.linalg.inv(inside) @ axes[seen].T
 
     return {

@@ -201,12 +201,22 @@ def watched(monkeypatch, module, name, losses):
             epochs[-1] += 1
             yield
 
-    monkeypatch.setattr(module, name, lambda *_: next(told))
+    monkeypatch.setattr(module, name, lambda *_: np.full(3, next(told)))
     monkeypatch.setattr(tune, "descend", counted)
     return epochs
 
 
 CHOSEN = [([3.0, 2.0, 1.0, 2.0, 2.0, 0.0], [4, 2], True), ([1.0, 2.0, 3.0, 0.0], [2], False)]
+
+
+def test_epochs_that_clearly_help_are_taken_and_no_more():
+    start, clear = np.array([1.0, 1.2, 0.8, 1.1]), np.array([0.5, 0.7, 0.3, 0.6])
+    vague = clear - np.array([0.4, -0.3, 0.2, -0.2])
+    assert vague.mean() < clear.mean()
+    assert tune.fewest_epochs([start, clear, vague]) == 1
+    assert tune.fewest_epochs([clear, vague]) == 0
+    assert tune.fewest_epochs([clear, vague - 0.5]) == 1
+    assert tune.fewest_epochs([np.array([1.0]), np.array([0.9])]) == 1
 
 
 @pytest.mark.parametrize(("losses", "wanted", "moved"), CHOSEN)
@@ -223,10 +233,10 @@ def test_all_recordings_are_trained_on_for_the_chosen_epochs(
         torch.manual_seed(0)
         return tune.Tuned(network(), width + 3, 2)
 
-    epochs = watched(monkeypatch, tune, "held_loss", losses)
+    epochs = watched(monkeypatch, tune, "held_losses", losses)
     tuned, found = tune.tune(begin, cards, rng.normal(size=(10, 3)), targets, plan, seed=0)
     assert epochs == wanted
-    assert found == losses[:-1]
+    assert found == wanted[-1] * moved
     assert [int(keep.sum()) for keep in told] == [8, 10]
     first = begin(np.ones(10, bool))
     for part in ("head.weight", "network.embedding", "network.encoder.0.out.weight"):
@@ -245,7 +255,7 @@ def test_all_blocks_are_trained_on_for_the_chosen_epochs(rng, monkeypatch, losse
     targets = tune.Targets(tuple(known.recording.tolist()), tuple(known.subject.tolist()),
                            np.unique(known.y, return_inverse=True)[1], 3)  # fmt: skip
     plan = tune.Tuning(6, 2, 16, 4, 1, 1e-3, 1e-2, 0.75)
-    epochs = watched(monkeypatch, states, "_loss", losses)
+    epochs = watched(monkeypatch, states, "_losses", losses)
     tuned, count = states.tuned(reader, cards, chosen, targets, plan, [0.1], seed=0)
     assert epochs == wanted
     assert count == (wanted[-1] if moved else 0)

@@ -127,8 +127,7 @@ def _fit(
             partial(_decoder, readers[name].groups(), classes, cs),
         )  # fmt: skip
         besides = readers[name].besides(deck, targets.names)
-        tuned, losses = tune.tune(begin, deck, besides, targets, rates, seed=seed)
-        epochs[name] = int(np.argmin(losses)) if losses else rates.epochs
+        tuned, epochs[name] = tune.tune(begin, deck, besides, targets, rates, seed=seed)
         learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
     small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
     for key, value in small.state_dict().items():

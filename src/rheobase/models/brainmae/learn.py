@@ -163,7 +163,7 @@ def _arrays(
     """Return what is kept beside the weights, with its coordinates."""
     first, n_regions = train[0], len(train[0].unit_names)
     _, vectors = np.linalg.eigh(reconstruct.same_frame(lagged))
-    count = min(reconstruct.COMPONENTS, n_regions)
+    count = min(reconstruct.COMPONENTS, max(1, n_regions // 2))
     each = [start.connectivity(s) for s in by_name(train).values()]
     group = np.mean(each, axis=0)
     own = [float(np.corrcoef(metrics.edges(one), metrics.edges(group))[0, 1]) for one in each]

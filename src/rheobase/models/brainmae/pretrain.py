@@ -106,6 +106,12 @@ class Training:
     def __init__(
         self, network: BrainMAENetwork, deck: Deck, plan: Plan, *, seed: int, world: World
     ) -> None:
+        least = len(deck) // math.ceil(len(deck) / plan.batch)
+        if least < world.size:
+            raise ValueError(
+                f"brainmae: {len(deck)} runs in batches of {plan.batch} make a batch of {least}, "
+                f"which {world.size} processes cannot share; give fewer processes or a larger batch"
+            )
         self.network, self.deck, self.plan = network, deck, plan
         self.seed, self.world = seed, world
         self.optimiser = torch.optim.AdamW(

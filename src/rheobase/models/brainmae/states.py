@@ -148,19 +148,19 @@ def tuned(
 ) -> tuple[tune.Tuned, int]:  # fmt: skip
     """Return the encoder with its head, both trained on from a linear probe, and the epochs.
 
-    The number of epochs, from 0, is the one with the lowest loss on held-out groups; then all
-    blocks are trained on for as many, from the start.
+    The number of epochs, from 0, is chosen on held-out groups; then all blocks are trained on for
+    as many, from the start.
     """
     held, epochs = held_out(blocks.groups(), targets.y, seed), plan.epochs
     if held.any():
         inside, check = targets.subset(~held), targets.subset(held)
         left, kept = blocks.take(np.flatnonzero(held)), blocks.take(np.flatnonzero(~held))
-        losses: list[float] = []
+        losses: list[np.ndarray] = []
         for model in _course(reader, deck, kept, inside, plan, cs, seed):
-            losses.append(_loss(model, deck, reader, left, check, inside))
-            if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
+            losses.append(_losses(model, deck, reader, left, check, inside))
+            if tune.waited(losses) >= plan.patience:
                 break
-        epochs = int(np.argmin(losses))
+        epochs = tune.fewest_epochs(losses)
     course = _course(reader, deck, blocks, targets, plan, cs, seed)
     return next(itertools.islice(course, epochs, None)).eval(), epochs
 
@@ -191,12 +191,12 @@ def _besides(reader: Reader, deck: Deck, blocks: Blocks) -> Tensor:
 
 
 @torch.no_grad()
-def _loss(
+def _losses(
     model: tune.Tuned, deck: Deck, reader: Reader, blocks: Blocks, targets: tune.Targets,
     inside: tune.Targets,
-) -> float:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     found = model(all_read(model.network, deck, blocks), _besides(reader, deck, blocks))
-    return float(tune.label_loss(found, range(len(targets.y)), targets, inside))
+    return tune.label_losses(found, range(len(targets.y)), targets, inside).cpu().numpy()
 
 
 def outputs(

@@ -111,8 +111,8 @@ def held_people(targets: Targets, seed: int) -> np.ndarray:
 def tune(
     begin: Callable[[np.ndarray], Tuned], deck: Deck, besides: np.ndarray, targets: Targets,
     plan: Tuning, *, seed: int,
-) -> tuple[Tuned, list[float]]:  # fmt: skip
-    """Return the trained encoder with its head, and the loss on people held out, by epoch.
+) -> tuple[Tuned, int]:  # fmt: skip
+    """Return the trained encoder with its head, and for how many epochs it was trained.
 
     ``begin`` makes them from the recordings that it is told, (recording,) bool; ``besides``
     (recording, feature) are the features that are not trained. The number of epochs, from 0, is
@@ -123,16 +123,33 @@ def tune(
     if held.any():
         learn, check = targets.subset(~held), targets.subset(held)
         model, kept = begin(~held), torch.from_numpy(held)
-        losses = [held_loss(model, deck, known[kept], check, learn, plan)]
+        losses = [held_losses(model, deck, known[kept], check, learn, plan)]
         for _ in _epochs(model, deck, known[~kept], learn, plan, seed):
-            losses.append(held_loss(model, deck, known[kept], check, learn, plan))
-            if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
+            losses.append(held_losses(model, deck, known[kept], check, learn, plan))
+            if waited(losses) >= plan.patience:
                 break
-        epochs = int(np.argmin(losses))
+        epochs = fewest_epochs(losses)
     model = begin(np.ones_like(held))
     for _ in itertools.islice(_epochs(model, deck, known, targets, plan, seed), epochs):
         pass
-    return model.eval(), losses
+    return model.eval(), epochs
+
+
+def waited(losses: Sequence[np.ndarray]) -> int:
+    """Return the epochs since the lowest mean loss."""
+    return len(losses) - 1 - int(np.argmin([each.mean() for each in losses]))
+
+
+def fewest_epochs(losses: Sequence[np.ndarray]) -> int:
+    """Return the fewest epochs, from 0, whose loss is within one standard error of the lowest.
+
+    ``losses`` has the losses of the same held-out examples after 0, 1, 2, ... epochs; the error is
+    that of the mean difference from the best epoch. So training goes on for what it clearly gains.
+    """
+    each = np.stack(losses)
+    more = each - each[each.mean(axis=1).argmin()]
+    error = more.std(axis=1, ddof=1) / math.sqrt(more.shape[1]) if more.shape[1] > 1 else 0.0
+    return int(np.argmax(more.mean(axis=1) <= error))
 
 
 def _epochs(
@@ -216,7 +233,14 @@ def _crops(
 def label_loss(
     found: Tensor, numbers: Sequence[int], targets: Targets, trained_on: Targets
 ) -> Tensor:
-    """Return cross-entropy with classes weighted alike, or the squared error of a value.
+    """Return the mean of ``label_losses``."""
+    return label_losses(found, numbers, targets, trained_on).mean()
+
+
+def label_losses(
+    found: Tensor, numbers: Sequence[int], targets: Targets, trained_on: Targets
+) -> Tensor:
+    """Return cross-entropies with classes weighted alike, or squared errors of a value, (row,).
 
     ``numbers`` are the rows of ``targets`` that ``found`` (row, output) belongs to; classes are
     weighted by their counts in ``trained_on``.
@@ -224,13 +248,12 @@ def label_loss(
     y = targets.y[list(numbers)]
     if not targets.is_class:
         wanted = torch.as_tensor((y - targets.centre) / targets.scale, dtype=found.dtype)
-        return F.mse_loss(found[:, 0], wanted.to(found.device))
+        return (found[:, 0] - wanted.to(found.device)) ** 2
     counts = np.bincount(trained_on.y, minlength=targets.outputs)
-    weight = len(trained_on.y) / np.maximum(counts, 1) / targets.outputs
-    return F.cross_entropy(
-        found, torch.as_tensor(y, device=found.device),
-        weight=torch.as_tensor(weight, dtype=found.dtype, device=found.device),
-    )  # fmt: skip
+    weight = 1 / np.maximum(counts, 1)[y]
+    weight = torch.as_tensor(weight / weight.mean(), dtype=found.dtype, device=found.device)
+    known = torch.as_tensor(y, device=found.device)
+    return weight * F.cross_entropy(found, known, reduction="none")
 
 
 @torch.no_grad()
@@ -244,13 +267,13 @@ def predict(
     return model(torch.from_numpy(pooled).to(besides), besides)
 
 
-def held_loss(
+def held_losses(
     model: Tuned, deck: Deck, besides: Tensor, check: Targets, learn: Targets, plan: Tuning
-) -> float:
-    """Return the loss on recordings that were not trained on, classes weighted as in training."""
+) -> np.ndarray:
+    """Return the losses of recordings that were not trained on, weighted as in training."""
     inside = [i for i, run in enumerate(deck.runs) if run.name in set(check.names)]
     found = predict(model, deck.some(inside), besides, check.names, plan)
-    return float(label_loss(found, range(len(check.names)), check, learn))
+    return label_losses(found, range(len(check.names)), check, learn).cpu().numpy()
 
 
 def load(weights: Mapping[str, Tensor], network: BrainMAENetwork) -> Tuned:

@@ -1,5 +1,6 @@
 def fetch_rule(dataset):
     """Declare the one job that brings a dataset's files, for sources that are not the user's own."""
+
     rule:
         name:
             f"fetch_{dataset.name}"

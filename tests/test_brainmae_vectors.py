@@ -171,8 +171,8 @@ def test_a_vector_has_the_encoder_first_and_then_the_groups_of_the_states(rng):
 
 def test_a_head_says_of_a_value_what_its_probe_says_standardised(rng):
     x = rng.normal(3, 2, size=(20, 51))
-    known = states.Examples(x, 40 + 5 * x[:, 0], *[np.array([f"s{i}" for i in range(20)])] * 3,
-                            False, np.arange(20))  # fmt: skip
+    who = np.array([f"s{i}" for i in range(20)])
+    known = states.Examples(x, 40 + 5 * x[:, 0], who, who, who, False, np.arange(20))
     probe = vectors.fit_values(known, features="probe", penalties=(1.0,))
     names = tuple(known.recording.tolist())
     targets = tune.Targets(names, names, known.y, 1, float(known.y.mean()), float(known.y.std()))

@@ -69,7 +69,7 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
     fitted = model.fit(train, seed=0, device="cpu")
     wanted = [f"masked_r2_{share}" for share in (25, 50, 75)]
     found = {s.name: s for s in model.evaluate(fitted, unseen) if s.name in wanted}
-    measured = {
+    measured: dict[str, object] = {
         name: {"brainmae": round(s.value, 3), **{k: round(v, 3) for k, v in s.rivals.items()}}
         for name, s in found.items()
     }

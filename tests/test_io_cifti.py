@@ -49,7 +49,7 @@ def test_names_that_tell_no_network_give_none(tmp_path, values):
 
 
 def test_motion_may_lie_beside(tmp_path, values):
-    np.savetxt(tmp_path / "m.par", np.zeros((50, 6)))
+    np.savetxt(tmp_path / "m.par", np.random.default_rng(0).normal(0, 0.1, (50, 6)))
     path = save(tmp_path / "a.ptseries.nii", values)
     reader = {"format": "cifti", "motion": {"path": "m.par", "format": "fsl"}}
     raw = read(path, reader=reader, files={"motion": tmp_path / "m.par"}, preprocess={})

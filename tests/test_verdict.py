@@ -327,6 +327,8 @@ def test_numbers_in_words():
     assert number(None) == "n/a"
     assert number(-0.01234) == "\N{MINUS SIGN}0.0123"
     assert number(123456.0) == "123456"
+    assert number(-9.25e-18) == "0"
+    assert number(2e-9) == "2e\N{MINUS SIGN}09"
     assert score_text(0.61) == "0.610"
     assert score_text(500.0) == "500"
     assert p_text(0.0004) == "p < 0.001"

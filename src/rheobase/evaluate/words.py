@@ -34,6 +34,9 @@ BOUNDS = {
 }
 """What a score can be, by a word of its name"""
 
+ROUNDING = 1e-15
+"""What is left where two equal numbers of size 1 are subtracted."""
+
 
 def spoken(name: str) -> str:
     """Return the name of a score or rival as it is said: ``_h5`` of a forecast is 5 steps ahead."""
@@ -51,6 +54,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """Return a number with at most ``digits`` significant digits, or "n/a"."""
     if value is None or value != value:
         return "n/a"
+    if abs(value) < ROUNDING:
+        return "0"
     text = f"{value:.{digits}g}"
     if "e" in text and 1e-4 <= abs(value) < 1e7:
         text = f"{value:.0f}"

@@ -30,7 +30,9 @@ def test_words_about_equal_rivals_are_seldom_wrong(criterion):
     share = {
         "better": np.mean([outcome(c) == "better" for c in found]),
         "worse": np.mean([outcome(c) == "worse" for c in found]),
-        "worse, uncorrected": np.mean([c.p_value < 0.05 and c.difference < 0 for c in found]),
+        "worse, uncorrected": np.mean(
+            [(c.p_value or 0) < 0.05 and c.difference < 0 for c in found]
+        ),
         "ahead in every fold": np.mean([c.ahead == FOLDS for c in found]),
         "behind in every fold": np.mean([c.behind == FOLDS for c in found]),
     }

@@ -1,0 +1,1 @@
+"""Reservoirs of excitatory and inhibitory units whose inhibition adapts to target rates."""

@@ -1,0 +1,266 @@
+"""Many reservoirs at once: seeds block-diagonal, settings and recordings as columns.
+
+The state is (seed, unit, setting, recording). A chunk of time lies in a ring (time, seed, unit +
+channel, column): the inputs stand there below the rates, so that one product with the coupling and
+the input weights makes a step, and a full ring goes to a sink. So memory does not grow with time,
+and no step waits for a device. Blocks of seeds and columns that the processor's cache can hold run
+one after the other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rheobase.models.reservoir.product import BAG_COLUMNS
+from rheobase.models.reservoir.sequences import Batch, Inputs, batch
+
+CHUNK = 250
+"""Steps in the ring (chosen here); a multiple of the 50-step windows of the diagnostics."""
+CACHED = 1 << 16
+"""Entries of the state of one seed that one block holds, so that it stays in the cache."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The part of all reservoirs that runs together."""
+
+    seeds: slice
+    settings: slice
+    recordings: slice
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a sink will see."""
+
+    seeds: int
+    settings: int
+    units: int
+    lengths: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class State:
+    """Where reservoirs stand between two runs."""
+
+    rates: Tensor
+    """(seed, unit, setting, recording)"""
+    potential: Tensor | None = None
+    """The same, gain times V; None without leak."""
+
+    def part(self, block: Block) -> State:
+        """Return the state of one block."""
+        at = (block.seeds, slice(None), block.settings)
+        kept = []
+        for whole in (self.rates, self.potential):
+            if whole is not None and whole.shape[3] > 1:
+                whole = whole[..., block.recordings]
+            kept.append(None if whole is None else whole[at])
+        return State(*kept)
+
+
+class Sink(Protocol):
+    """What becomes of the states."""
+
+    def open(self, layout: Layout) -> None:
+        """Make room."""
+        ...
+
+    def take(self, states: Tensor, start: int, block: Block) -> None:
+        """Take states (time, seed, unit, setting, recording), the first of them of time ``start``.
+
+        The tensor is overwritten afterwards. Rows behind a recording's length are padding.
+        """
+        ...
+
+
+class Dynamics(Protocol):
+    """The equations of one block."""
+
+    def inputs(self, inputs: Tensor) -> Tensor:
+        """Return inputs (time, seed or 1, channel, recording) scaled for each column, the last."""
+        ...
+
+    def step(self, now: Tensor, potential: Tensor | None, after: Tensor) -> Tensor | None:
+        """Write the next rates into ``after`` (seed, unit, column); returns the potential.
+
+        ``now`` holds the rates and the inputs, (seed * (unit + channel), column).
+        """
+        ...
+
+
+class Engine(ABC):
+    """Runs the settings of some reservoirs with several seeds on recordings."""
+
+    seeds: int
+    settings: int
+    units: int
+    channels: int
+    device: str
+    dtype: torch.dtype
+    resting: float
+    """The rate from which every recording starts."""
+    state: State | None = None
+    """Where the last run ended; right only where recordings have one length."""
+
+    @abstractmethod
+    def dynamics(self, block: Block, recordings: int) -> Dynamics:
+        """Return the equations of a block."""
+
+    @property
+    def leaky(self) -> bool:
+        """Return whether a potential is carried beside the rates."""
+        return False
+
+    def run(
+        self, inputs: Inputs | Batch, *, sink: Sink | None = None, start: State | None = None,
+        washout: int = 0,
+    ) -> np.ndarray | None:  # fmt: skip
+        """Drive the reservoirs; returns all states where there is no sink.
+
+        States are (time, seed, unit, setting, recording), NaN behind the end of a recording;
+        ``states[t]`` depends on inputs up to and with ``t``. A sink gets the samples from
+        ``washout`` on. Every recording begins at rest, or at ``start``. Raises ``ValueError`` for
+        inputs of other channels or seeds.
+        """
+        given = inputs if isinstance(inputs, Batch) else batch(inputs)
+        self._check(given)
+        kept = Kept() if sink is None else sink
+        kept.open(Layout(self.seeds, self.settings, self.units, given.lengths, self.dtype))
+        ends = [
+            (
+                block,
+                self._run_block(block, self._equations(block, given), given, kept, start, washout),
+            )
+            for block in self._blocks(given.recordings)
+        ]
+        self.state = self._joined(ends, given.recordings)
+        return kept.states[washout:] if isinstance(kept, Kept) else None
+
+    def _equations(self, block: Block, given: Batch) -> Dynamics:
+        return self.dynamics(block, len(range(given.recordings)[block.recordings]))
+
+    @torch.inference_mode()
+    def _run_block(
+        self, block: Block, dynamics: Dynamics, given: Batch, sink: Sink, start: State | None,
+        washout: int,
+    ) -> State:  # fmt: skip
+        seeds, settings = (len(range(n)[s]) for n, s in (
+            (self.seeds, block.seeds), (self.settings, block.settings)))  # fmt: skip
+        recordings = len(range(given.recordings)[block.recordings])
+        shape = (seeds, self.units, settings, recordings)
+        rates, potential = self._begin(start, block, shape)
+        duration = max(given.lengths[block.recordings])
+        high = self.units + self.channels
+        ring = torch.empty((min(CHUNK, duration) + 1, seeds, high, settings * recordings),
+                           dtype=self.dtype, device=self.device)  # fmt: skip
+        ring[0, :, : self.units] = rates
+        now, after = ring.flatten(1, 2).unbind(), ring[:, :, : self.units].unbind()
+        for first in range(0, duration, CHUNK):
+            length = min(CHUNK, duration - first)
+            ring[:length, :, self.units :] = dynamics.inputs(
+                self._inputs(given, block, first, length)
+            )
+            for t in range(length):
+                potential = dynamics.step(now[t], potential, after[t + 1])
+            if (skipped := max(washout - first, 0)) < length:
+                states = ring[1 + skipped : 1 + length, :, : self.units]
+                sink.take(states.unflatten(3, (settings, recordings)), first + skipped, block)
+            ring[0] = ring[length]
+        rates = ring[0, :, : self.units].reshape(shape).clone()
+        return State(rates, None if potential is None else potential.view(shape))
+
+    def _inputs(self, given: Batch, block: Block, first: int, length: int) -> Tensor:
+        """Return inputs (time, seed or 1, channel, recording) on the device."""
+        seeds = block.seeds if given.values.shape[0] > 1 else slice(None)
+        part = given.values[seeds, block.recordings, first : first + length]
+        moved = np.ascontiguousarray(part.transpose(2, 0, 3, 1))
+        return torch.as_tensor(moved, dtype=self.dtype, device=self.device)
+
+    def _begin(
+        self, start: State | None, block: Block, shape: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return rates and potential, (seed, unit, column), from which a block starts."""
+        own = start.part(block) if start else State(self._full(self.resting, shape))
+        potential = own.potential
+        if potential is None and self.leaky:
+            potential = self._full(0.0, shape)
+        rates = own.rates.expand(shape).flatten(2)
+        return rates, None if potential is None else potential.expand(shape).flatten(2).clone()
+
+    def _full(self, value: float, shape: tuple[int, ...]) -> Tensor:
+        return torch.full(shape, value, dtype=self.dtype, device=self.device)
+
+    def _blocks(self, recordings: int) -> Iterator[Block]:
+        """Yield blocks that together are everything."""
+        most = self._most_columns()
+        by_recording = _even(recordings, most)
+        by_setting = _even(self.settings, max(1, most // recordings))
+        wide = self.settings * recordings >= BAG_COLUMNS and self.device == "cpu"
+        by_seed = _even(self.seeds, 1 if wide else self.seeds)
+        for seeds in by_seed:
+            for settings in by_setting:
+                for part in by_recording:
+                    yield Block(seeds, settings, part)
+
+    def _most_columns(self) -> int:
+        if self.device == "cpu":
+            return max(2 * BAG_COLUMNS, min(64, CACHED // self.units))
+        return max(1, (1 << 28) // (CHUNK * self.seeds * self.units))
+
+    def _joined(self, ends: Sequence[tuple[Block, State]], recordings: int) -> State:
+        shape = (self.seeds, self.units, self.settings, recordings)
+        rates = self._full(0.0, shape)
+        potential = self._full(0.0, shape) if self.leaky else None
+        for block, end in ends:
+            at = (block.seeds, slice(None), block.settings, block.recordings)
+            rates[at] = end.rates
+            if potential is not None and end.potential is not None:
+                potential[at] = end.potential
+        return State(rates, potential)
+
+    def _check(self, given: Batch) -> None:
+        if given.channels != self.channels:
+            raise ValueError(
+                f"the input has {given.channels} channels and the reservoir was built for "
+                f"{self.channels}; give the same"
+            )
+        if given.values.shape[0] not in (1, self.seeds):
+            raise ValueError(
+                f"there are inputs for {given.values.shape[0]} seeds and {self.seeds} reservoirs; "
+                "give one input for all, or one each"
+            )
+
+
+class Kept:
+    """A sink that keeps all states; its memory grows with time."""
+
+    states: np.ndarray
+
+    def open(self, layout: Layout) -> None:
+        shape = (max(layout.lengths), layout.seeds, layout.units, layout.settings)
+        dtype = np.float64 if layout.dtype == torch.float64 else np.float32
+        self.states = np.full((*shape, len(layout.lengths)), np.nan, dtype)
+        self.lengths = layout.lengths
+
+    def take(self, states: Tensor, start: int, block: Block) -> None:
+        found = states.cpu().numpy()
+        at = (slice(start, start + len(found)), block.seeds, slice(None), block.settings)
+        for number, recording in enumerate(range(len(self.lengths))[block.recordings]):
+            kept = found[: max(self.lengths[recording] - start, 0), ..., number]
+            self.states[(slice(start, start + len(kept)), *at[1:], recording)] = kept
+
+
+def _even(count: int, most: int) -> list[slice]:
+    """Return slices of nearly equal length, none longer than ``most``."""
+    parts = -(-count // most)
+    ends = [round(i * count / parts) for i in range(parts + 1)]
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]

@@ -120,33 +120,35 @@ class Engine(ABC):
         """Return whether a potential is carried beside the rates."""
         return False
 
-    def run(
-        self, inputs: Inputs | Batch, *, sink: Sink | None = None, start: State | None = None,
-        washout: int = 0,
-    ) -> np.ndarray | None:  # fmt: skip
-        """Drive the reservoirs; returns all states where there is no sink.
+    def states(
+        self, inputs: Inputs | Batch, *, start: State | None = None, washout: int = 0
+    ) -> np.ndarray:
+        """Return all states, (time, seed, unit, setting, recording).
 
-        States are (time, seed, unit, setting, recording), NaN behind the end of a recording;
-        ``states[t]`` depends on inputs up to and with ``t``. A sink gets the samples from
-        ``washout`` on. Every recording begins at rest, or at ``start``. Raises ``ValueError`` for
-        inputs of other channels or seeds.
+        ``states[t]`` depends on inputs up to and with ``t``, the first being that of ``washout``;
+        NaN behind the end of a recording. Memory grows with time: see ``run``.
+        """
+        kept = Kept()
+        self.run(inputs, sink=kept, start=start)
+        return kept.states[washout:]
+
+    def run(
+        self, inputs: Inputs | Batch, *, sink: Sink, start: State | None = None, washout: int = 0
+    ) -> None:
+        """Drive the reservoirs; the sink gets the states from sample ``washout`` on.
+
+        Every recording begins at rest, or at ``start``. Raises ``ValueError`` for inputs of other
+        channels or seeds.
         """
         given = inputs if isinstance(inputs, Batch) else batch(inputs)
         self._check(given)
-        kept = Kept() if sink is None else sink
-        kept.open(Layout(self.seeds, self.settings, self.units, given.lengths, self.dtype))
-        ends = [
-            (
-                block,
-                self._run_block(block, self._equations(block, given), given, kept, start, washout),
-            )
-            for block in self._blocks(given.recordings)
-        ]
+        sink.open(Layout(self.seeds, self.settings, self.units, given.lengths, self.dtype))
+        ends = []
+        for block in self._blocks(given.recordings):
+            dynamics = self.dynamics(block, len(range(given.recordings)[block.recordings]))
+            end = self._run_block(block, dynamics, given, sink, start, washout)
+            ends.append((block, end))
         self.state = self._joined(ends, given.recordings)
-        return kept.states[washout:] if isinstance(kept, Kept) else None
-
-    def _equations(self, block: Block, given: Batch) -> Dynamics:
-        return self.dynamics(block, len(range(given.recordings)[block.recordings]))
 
     @torch.inference_mode()
     def _run_block(

@@ -133,11 +133,11 @@ def test_columns_follow_the_equations(chosen, rng):
 
 @pytest.mark.parametrize("kind", ["bag", "csr", "dense"])
 def test_every_way_to_multiply_gives_the_product(kind, rng):
-    from scipy.sparse import random_array
+    from scipy.sparse import csr_array, random_array
 
     from rheobase.models.reservoir.product import SparseProduct
 
-    blocks = [random_array((30, 20), density=0.3, format="csr", rng=rng) for _ in range(3)]
+    blocks = [csr_array(random_array((30, 20), density=0.3, rng=rng)) for _ in range(3)]
     state = torch.from_numpy(rng.normal(size=(60, 17)).astype(np.float32))
     product = SparseProduct(blocks, columns=17, device="cpu", dtype=torch.float32, kind=kind)
     slow = np.concatenate([b.toarray() @ state[20 * i : 20 * i + 20].numpy()

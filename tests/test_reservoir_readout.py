@@ -255,10 +255,11 @@ def test_a_classifier_tells_recordings_by_their_rhythm(rng):
 
 
 def test_a_classifier_tells_every_sample(rng):
+    """A single sample tells it in 69 % of cases; the past tells more."""
     state = (np.arange(1200) // 100) % 2
-    x = rng.normal(size=(1200, 1)) * (1 + 4 * state[:, None])
-    classifier = ReservoirClassifier(n_units=100, leak=0.8).fit(x[:800], state[:800])
-    assert np.mean(classifier.predict(x[800:]) == state[800:]) > 0.7
+    x = rng.normal(size=(1200, 1)) + state[:, None]
+    classifier = ReservoirClassifier(n_units=100).fit(x[:800], state[:800])
+    assert np.mean(classifier.predict(x[800:]) == state[800:]) > 0.8
 
 
 @pytest.mark.parametrize(

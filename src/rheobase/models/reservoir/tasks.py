@@ -59,7 +59,8 @@ def narma10(*, seed: int, length: int = LENGTH) -> Task:
     own = seed
     while True:
         u = np.random.default_rng(1000 + own).uniform(0, 0.5, length + 20)
-        y = narma_series(u)
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = narma_series(u)
         if np.abs(y).max() <= DIVERGED:
             break
         own += OTHER_SEED

@@ -66,12 +66,33 @@ def communities(rng, n=6, samples=160, units=8):
     return made
 
 
+def turns(rng, n=6, samples=240, units=12):
+    """Return recordings in which two groups of units move together, one group at a time."""
+    made = []
+    for number in range(n):
+        course = np.cumsum(rng.normal(size=(samples, 2)), axis=0)
+        still = np.repeat(rng.integers(0, 2, samples // 20), 20)
+        for group in (0, 1):
+            steps = np.diff(course[:, group], prepend=0) * (still != group)
+            course[:, group] = np.cumsum(steps)
+        signal = np.repeat(course, units // 2, axis=1) + 0.2 * rng.normal(size=(samples, units))
+        made.append(recording(signal, number))
+    return made
+
+
 SMALL_NETWORK = {
     "width": 16, "heads": 2, "spatial_layers": 1, "encoder_layers": 1, "decoder_layers": 1,
     "steps": 60, "learning_rate": 1e-2, "check_every": 30, "held_share": 0.0,
 }  # fmt: skip
+SMALL_TENSOR = {
+    "ntf": {"ranks": [2], "restarts": 2, "screen": 10, "keep": 2, "max_iter": 30,
+            "holdout_folds": 2},
+    "null": {"n": 4, "starts": 1, "max_iter": 20}, "communities": {"mcmc": 20}, "permutations": 5,
+    "label_permutations": 20,
+}  # fmt: skip
 CASES = {
     "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),
+    "connectome": Case(SMALL_TENSOR, turns, ("explained_hidden_pairs", "one_component")),
     "brainmae": Case(SMALL_NETWORK, communities, ("masked_r2_50", "mean")),
 }
 

@@ -121,6 +121,14 @@ def _for_people(commands: argparse._SubParsersAction) -> None:
     table.set_defaults(call=_table)
     models = commands.add_parser("models", help="the table of model families")
     models.set_defaults(call=_models)
+    export = commands.add_parser(
+        "export", help="write a connectome's networks as GraphML, CSV and NWB"
+    )
+    export.add_argument("folder", type=Path, help="a fit, like results/d/models/m/fold-0_seed-0")
+    export.add_argument("--output", type=Path, required=True, help="folder to write to")
+    export.add_argument("--bin", type=int, help="write the network of this bin too")
+    export.add_argument("--animal", help="of whom, where the fit tells animals apart")
+    export.set_defaults(call=_export)
     verify = commands.add_parser("verify", help="check every result against its checksum")
     verify.add_argument("results", nargs="?", type=Path, default=Path("results"))
     verify.set_defaults(call=_verify)
@@ -262,6 +270,12 @@ def _models(arguments: argparse.Namespace) -> None:
     from rheobase.stages.check import table
 
     print(table())
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from rheobase.stages.export import export
+
+    print(export(arguments.folder, arguments.output, bin=arguments.bin, animal=arguments.animal))
 
 
 def _verify(arguments: argparse.Namespace) -> int:

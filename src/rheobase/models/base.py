@@ -134,6 +134,7 @@ class Family(NamedTuple):
 FAMILIES = {
     "linear": Family("rheobase.models.linear:Linear", gpu=False, random=False),
     "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True, parallel=True),
+    "connectome": Family("rheobase.models.connectome:Connectome", gpu=True, random=True),
 }
 
 

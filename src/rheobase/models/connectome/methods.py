@@ -1,0 +1,59 @@
+"""What the methods text of a report says of this family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+DRIVES = {
+    "derivative": "the size of the smoothed slope (Gaussian of at least {sigma:g} {unit}) above "
+    "{theta:g} median absolute deviations, where it kept its sign for at least {run:g} {unit}",
+    "deconvolved": "smoothed deconvolved events",
+    "zpos": "the positive part of the z-scored signal",
+}
+KERNELS = {
+    "geomean": "the geometric mean of two drives", "product": "the product of two drives",
+    "codirectional": "the geometric mean of two drives of the same direction",
+    "min": "the smaller of two drives",
+    "ratio": "the geometric mean of two drives times their ratio",
+}  # fmt: skip
+
+
+def sentences(
+    settings: Mapping[str, Any], cite: Callable[..., str], *, frames: bool,
+    label: Mapping[str, Any] | None,
+) -> list[str]:  # fmt: skip
+    """Return sentences on affinities, factorisation, tests and communities."""
+    how, ntf, null = settings["affinity"], settings["ntf"], settings["null"]
+    unit = "frames" if frames else "s"
+    drive = DRIVES[how["drive"]].format(
+        sigma=how["sigma_s"], theta=how["theta"], run=how["min_run_s"], unit=unit
+    )
+    said = [
+        f"Following the idea of {cite('dyballa2024')}, each signal became a drive in [0, 1]: "
+        f"{drive}, averaged in bins of at least {how['dt_s']:g} {unit} and two samples; the "
+        f"affinity of two units was {KERNELS[how['kernel']]}.",
+        "The tensor of pairs, bins and animals was factorised without negative entries by "
+        f"accelerated HALS from {ntf['restarts']} random starts and one from a singular value "
+        f"decomposition; the number of components was chosen among "
+        f"{', '.join(map(str, ntf['ranks']))} by stability over starts and the error on entries "
+        f"hidden {ntf['holdout_folds']} times, all inside the training part.",
+    ]
+    if null["n"]:
+        said.append(
+            f"Components were tested against {null['n']} tensors in which every unit was shifted "
+            f"in a circle by {null['shift_s']:g} {unit} or more."
+        )
+    said.append(
+        "Communities of each component were found by a weighted stochastic block model, "
+        "with its degree-corrected variant where that describes the component more shortly."
+        if settings["communities"]["backend"] == "own"
+        else f"Communities were found by {settings['communities']['backend']}."
+    )
+    if label and settings["label"]:
+        what = "courses" if label["over_time"] else "means and deviations of the courses"
+        said.append(
+            f"The label {label['name']} was decoded linearly from the {what} of the components in "
+            "the test part, which were found with the patterns held fixed."
+        )
+    return said

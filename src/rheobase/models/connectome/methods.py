@@ -44,12 +44,7 @@ def sentences(
             f"Components were tested against {null['n']} tensors in which every unit was shifted "
             f"in a circle by {null['shift_s']:g} {unit} or more."
         )
-    said.append(
-        "Communities of each component were found by a weighted stochastic block model, "
-        "with its degree-corrected variant where that describes the component more shortly."
-        if settings["communities"]["backend"] == "own"
-        else f"Communities were found by {settings['communities']['backend']}."
-    )
+    said.append(_communities(settings["communities"]))
     if label and settings["label"]:
         what = "courses" if label["over_time"] else "means and deviations of the courses"
         said.append(
@@ -57,3 +52,14 @@ def sentences(
             "the test part, which were found with the patterns held fixed."
         )
     return said
+
+
+def _communities(how: Mapping[str, Any]) -> str:
+    if how["backend"] != "own":
+        return f"Communities of each component were found by {how['backend']}."
+    corrected = {"no": "", "yes": ", corrected for degree",
+                 "shorter": ", corrected for degree where that was shorter"}  # fmt: skip
+    return (
+        "Communities of each component were found by a weighted stochastic block model with "
+        f"{how['weights']} weights{corrected[how['degree_correction']]}."
+    )

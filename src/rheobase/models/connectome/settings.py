@@ -113,8 +113,9 @@ class CommunitySettings:
     """``own``, or ``graph_tool`` or ``leiden`` where they are installed"""
     weights: str = "exponential"
     """Distribution of weights: ``exponential``, ``log-normal`` or ``shorter``"""
-    degree_correction: str = "shorter"
-    """``no``, ``yes`` or ``shorter`` (of the two descriptions)"""
+    degree_correction: str = "no"
+    """``no``, ``yes`` or ``shorter`` (of the two descriptions). Who belongs to a component is
+    strong in it, so the corrected model, which is often shorter, explains membership away"""
     top_frac: float = 1.0
     """Share of the largest weights that is kept"""
     mcmc: int = 200

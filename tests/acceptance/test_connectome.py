@@ -1,0 +1,153 @@
+"""What the connectome must find of planted motifs: levels easy, medium, hard, and shifted neurons.
+
+Six animals of 60 neurons, four motifs of 12 members (``io.synthetic.calcium``), five components,
+ten starts, bins of a second. The fluorescence passes through the preprocessing first.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import roc_auc_score
+
+from rheobase.io.raw import Raw
+from rheobase.io.synthetic.calcium import RATE_HZ, simulate
+from rheobase.models import base
+from rheobase.models.connectome.factors import as_matrix
+from rheobase.preprocess.clean import clean
+from rheobase.recording import Recording
+
+pytestmark = pytest.mark.slow
+FAMILY = "connectome"
+SEEDS = range(5)
+PARAMS = {
+    "alignment": "absolute", "same_cells": True, "label": False,
+    "ntf": {"ranks": [5], "restarts": 10, "holdout_folds": 2}, "communities": {"mcmc": 50},
+}  # fmt: skip
+
+
+def recordings(made):
+    """Return every animal as the pipeline would hand it over."""
+    names = tuple(f"neuron{i:03d}" for i in range(made.members.shape[1]))
+    found = []
+    for number, fluorescence in enumerate(made.fluorescence):
+        name = f"sub-{number}"
+        cleaned = clean(
+            Raw(fluorescence, names, times={}, extras={}), modality="calcium", rate=RATE_HZ,
+            time_unit="s", units=None, options={"snr": 0}, name=name,
+        )  # fmt: skip
+        found.append(Recording.build(
+            cleaned.signal, name=name, modality="calcium", sampling_rate_hz=RATE_HZ,
+            unit_names=names, entities={"subject": str(number)}, valid=cleaned.valid,
+        ))  # fmt: skip
+    return found
+
+
+@functools.cache
+def planted(level, seed):
+    """Return what was planted, and the arrays of the fit."""
+    made = simulate(seed=seed, level=level)
+    params = PARAMS if level == "null" else {**PARAMS, "null": {"n": 0}}
+    fit = base.build("connectome", params=params).fit(recordings(made), seed=seed)
+    return made, fit.arrays
+
+
+def truth_of(made):
+    """Return planted A (motif, pair), B (motif, bin of 1 s) and C (motif, animal)."""
+    i, j = np.triu_indices(made.members.shape[1], 1)
+    smooth = gaussian_filter1d(made.active.astype(float), RATE_HZ, axis=0)
+    bins = smooth.reshape(-1, int(RATE_HZ), made.active.shape[1]).mean(axis=1)
+    return (made.members[:, i] & made.members[:, j]).astype(float), bins.T, made.loadings.T
+
+
+def cosines(a, b):
+    norm = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+    return a @ b.T / np.where(norm > 0, norm, 1)
+
+
+@functools.cache
+def found(level, seed):
+    """Return FMS, member AUC, epoch AUC, core F1 and the share of motif 0 where it is absent."""
+    made, arrays = planted(level, seed)
+    a, b, c = truth_of(made)
+    ours = (arrays["pattern"].values, arrays["time_course"].values, arrays["animal_loading"].values)
+    alike = np.prod([cosines(t, f) for t, f in zip((a, b, c), ours, strict=True)], axis=0)
+    motifs, components = linear_sum_assignment(-alike)
+    members, epochs, cores = [], [], []
+    for motif, component in zip(motifs, components, strict=True):
+        leading = np.abs(np.linalg.eigh(as_matrix(ours[0][component].astype(float)))[1][:, -1])
+        members.append(roc_auc_score(made.members[motif], leading))
+        epochs.append(roc_auc_score(b[motif] > 0.5, ours[1][component]))
+        core = arrays["community"].values[component] == 0
+        hits = (core & made.members[motif]).sum()
+        cores.append(2 * hits / (core.sum() + made.members[motif].sum()))
+    first = ours[2][components[0]]
+    absent = float(first[3:].max() / np.median(first[:3]))
+    return (float(alike[motifs, components].mean()), float(np.mean(members)),
+            float(np.mean(epochs)), float(np.mean(cores)), absent)  # fmt: skip
+
+
+def rounded(values):
+    return [round(float(v), 3) for v in values]
+
+
+@pytest.mark.parametrize(
+    ("level", "place", "id", "what", "limit"),
+    [
+        ("easy", 0, "N1", "easy: factor match score", 0.62),
+        ("easy", 1, "N2", "easy: AUC of members", 0.97),
+        ("easy", 2, "N3", "easy: AUC of epochs", 0.95),
+        ("easy", 3, "N4", "easy: F1 of the densest community", 0.90),
+        ("medium", 0, "N6", "medium: factor match score", 0.58),
+        ("medium", 1, "N7", "medium: AUC of members", 0.95),
+        ("medium", 2, "N8", "medium: AUC of epochs", 0.93),
+    ],
+)
+def test_planted_motifs_are_found(criterion, level, place, id, what, limit):
+    values = [found(level, seed)[place] for seed in SEEDS]
+    mean = float(np.mean(values))
+    criterion(id, what, f"mean >= {limit}", rounded(values), mean >= limit, seeds=len(values))
+
+
+def test_a_motif_that_is_absent_has_no_loading(criterion):
+    values = [found("easy", seed)[4] for seed in SEEDS]
+    criterion(
+        "N5", "easy: largest loading of motif 0 where absent over the median where present",
+        "mean < 0.25", rounded(values), float(np.mean(values)) < 0.25, seeds=len(values),
+    )  # fmt: skip
+
+
+def test_hard_motifs_are_found_better_than_nothing(criterion):
+    values = [found("hard", seed)[0] for seed in SEEDS]
+    null = float(np.mean([found("null", seed)[0] for seed in SEEDS]))
+    mean = float(np.mean(values))
+    criterion(
+        "N9", f"hard: factor match score (null {null:.3f})", "mean > 0.2 and > 5 x null",
+        rounded(values), mean > max(0.2, 5 * null), seeds=len(values),
+    )  # fmt: skip
+
+
+def test_shifted_neurons_match_no_motif(criterion):
+    values = [found("null", seed)[0] for seed in SEEDS]
+    criterion("N10", "null: factor match score", "mean <= 0.15", rounded(values),
+              float(np.mean(values)) <= 0.15, seeds=len(values))  # fmt: skip
+
+
+def test_shifted_neurons_give_no_significant_component(criterion):
+    least = [float(planted("null", seed)[1]["component_p"].values.min()) for seed in SEEDS]
+    clean = sum(p >= 0.05 for p in least)
+    criterion("N11", "null: smallest p of a component", ">= 0.05 in 4 of 5 seeds", rounded(least),
+              clean >= 4, seeds=len(least))  # fmt: skip
+
+
+def test_planted_components_are_significant(criterion):
+    counts = []
+    for seed in SEEDS:
+        made = simulate(seed=seed, level="easy")
+        params = {**PARAMS, "null": {"n": 20}}
+        arrays = base.build("connectome", params=params).fit(recordings(made), seed=seed).arrays
+        counts.append(int((arrays["component_p"].values < 0.05).sum()))
+    criterion("N12", "easy: components of p < 0.05 (4 planted, 5 fitted)", "4 or more in 4 of 5",
+              counts, sum(c >= 4 for c in counts) >= 4, seeds=len(counts))  # fmt: skip

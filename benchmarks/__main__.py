@@ -13,7 +13,8 @@ from rheobase.models.base import FAMILIES
 def scripts() -> list[str]:
     """Return the names that have a script here: the workflow's, calcium's and those of families."""
     here = Path(__file__).parent
-    return [name for name in ("workflow", "calcium", *FAMILIES) if (here / f"{name}.py").is_file()]
+    known = dict.fromkeys(("workflow", "calcium", *FAMILIES, "reservoir"))
+    return [name for name in known if (here / f"{name}.py").is_file()]
 
 
 def main(arguments: list[str]) -> int:

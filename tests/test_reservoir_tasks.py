@@ -53,9 +53,10 @@ def test_a_narma_series_that_diverges_is_drawn_again(monkeypatch):
 
 
 def test_a_narma_series_that_runs_away_is_no_error():
-    """One of 28 seeds does; the series is drawn again without a warning."""
-    drawn = [tasks.narma10(seed=seed, length=1000) for seed in range(40)]
-    assert all(np.abs(task.targets).max() <= tasks.DIVERGED for task in drawn)
+    """That of seed 150 overflows; another is drawn without a warning."""
+    task = tasks.narma10(seed=150, length=1000)
+    assert task.seed == 150 + tasks.OTHER_SEED
+    assert np.abs(task.targets).max() <= tasks.DIVERGED
 
 
 def test_memory_is_asked_for_by_delay():

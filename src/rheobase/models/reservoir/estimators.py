@@ -88,7 +88,7 @@ class _Reservoir(BaseEstimator):
                                         device=self.device)  # fmt: skip
         inputs = self._scaled(signals)
         check_washout([len(one) for one in inputs], self._washout(network))
-        way = Adapt() if self.adapt == "default" else self.adapt
+        way = Adapt() if isinstance(self.adapt, str) else self.adapt
         self.adaptation_ = adapt(self.engine_, inputs, [way])
         return inputs
 

@@ -195,6 +195,30 @@ def fitted():
     return model, model.fit(everyone[:3], seed=0), everyone
 
 
+def test_a_fit_that_was_stopped_goes_on_to_the_same_arrays(rng, tmp_path, monkeypatch):
+    from rheobase.models.connectome import ranks, tested
+
+    given, keep = [animal(rng)], tmp_path / "checkpoint.safetensors"
+    model = built(ntf={**SMALL["ntf"], "ranks": [2, 3]})
+    whole = model.fit(given, seed=0)
+    weigh, done = tested.null_weight, []
+
+    def stopped(*args, **options):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(weigh(*args, **options))
+        return done[-1]
+
+    monkeypatch.setattr(tested, "null_weight", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(given, seed=0, checkpoint=keep)
+    monkeypatch.setattr(tested, "null_weight", weigh)
+    monkeypatch.setattr(ranks, "hold_out", lambda *_, **__: pytest.fail("a rank was made again"))
+    again = model.fit(given, seed=0, checkpoint=keep)
+    xr.testing.assert_identical(again.arrays, whole.arrays)
+    assert again.history == whole.history
+
+
 def test_each_component_is_a_planted_group_locked_to_its_event(fitted):
     _, fit, _ = fitted
     arrays = fit.arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rheobase.models.base import Drawing, Fitted, Placed, Score
@@ -61,6 +62,7 @@ class Connectome:
         "standard": {},
     }  # fmt: skip
     views: ClassVar[dict[str, str]] = {"emg": "envelope"}
+    resume: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         choose("alignment", self.alignment, ALIGNMENTS)
@@ -69,11 +71,21 @@ class Connectome:
         if not self.before_s + self.after_s > 0:
             raise ValueError("connectome: before_s and after_s are both 0; give a window")
 
-    def fit(self, train: Sequence[Recording], *, seed: int, device: str = "cpu") -> Fitted:
-        """Return components, their tests and communities, and the rivals."""
+    def fit(
+        self,
+        train: Sequence[Recording],
+        *,
+        seed: int,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+    ) -> Fitted:
+        """Return components, their tests and communities, and the rivals.
+
+        ``checkpoint`` is where finished ranks and null draws are kept.
+        """
         from rheobase.models.connectome import learn
 
-        return learn.fit_training(self, train, seed=seed, device=device)
+        return learn.fit_training(self, train, seed=seed, device=device, keep=checkpoint)
 
     def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
         """Return decoding (first where there is a label), what is explained, events, communities.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from rheobase.models.connectome.check import check, constant
 from rheobase.models.connectome.courses import courses, placed, whole_courses
 from rheobase.models.connectome.factors import participation_ratio
 from rheobase.models.connectome.groups import groups_of
+from rheobase.models.connectome.memory import Memory
 from rheobase.models.connectome.ranks import HOLDOUT, Choice, RankRow, choose_rank, rank_row
 from rheobase.models.connectome.restarts import Fit, fit
 
@@ -26,9 +29,10 @@ NOT_DECODED = "the label is not decoded: "
 
 
 def fit_training(
-    model: Connectome, train: Sequence[Recording], *, seed: int, device: str
+    model: Connectome, train: Sequence[Recording], *, seed: int, device: str, keep: Path | None
 ) -> Fitted:  # fmt: skip
-    """Return everything that is learnt from the training part."""
+    """Return everything that is learnt from the training part; ``keep`` is the checkpoint."""
+    memory = Memory(keep, device)
     check(train, part="training", same_cells=model.same_cells)
     frames = arrange.frames_for(model, train)
     how = align.chosen(model.alignment, frames, allow_misaligned=model.allow_misaligned)
@@ -38,12 +42,12 @@ def fit_training(
     )
     tensor = arrange.tensor_of(model, made, device)
     notices = _first_notices(train, made)
-    fits, rows, skipped = all_ranks(model, tensor, made, seed=seed)
+    fits, rows, skipped = all_ranks(model, tensor, made, memory, seed=seed)
     choice = choose_rank(rows)
     best = fits[choice.rank].best
     notices += _choice_notices(rows, choice, skipped)
     weights, p, null = tested.significance(
-        model, tensor, best.factors, frames, made, seed=seed, device=device
+        model, tensor, best.factors, frames, made, memory=memory, seed=seed, device=device
     )
     names, locking = tested.locked(best.factors.times, made.plan, seed=seed)
     groups = groups_of(model, best.factors.patterns, seed=seed)
@@ -69,7 +73,7 @@ def fit_training(
 
 
 def all_ranks(
-    model: Connectome, tensor: Affinities, made: arrange.Arrangement, *, seed: int
+    model: Connectome, tensor: Affinities, made: arrange.Arrangement, memory: Memory, *, seed: int
 ) -> tuple[dict[int, Fit], list[RankRow], list[int]]:
     """Return fit and row of every rank, and the ranks that are too many for this tensor."""
     most = min(tensor.layout.pairs, tensor.layout.columns)
@@ -80,15 +84,16 @@ def all_ranks(
             f"pairs and {tensor.layout.columns} bins allow at most {most}"
         )
     joints = torch.from_numpy(made.joints).to(tensor.device, tensor.dtype)
-    settings = model.ntf.steps()
-    fits = {
-        r: fit(tensor, rank=r, seed=seed, restarts=model.ntf.starts(), settings=settings,
-               joints=joints, backend=model.ntf.backend)
-        for r in able
-    }  # fmt: skip
-    folds = model.ntf.holdout_folds
-    rows = [rank_row(tensor, one, seed=seed, folds=folds, settings=settings, restarts=HOLDOUT)
-            for one in fits.values()]  # fmt: skip
+    settings, folds = model.ntf.steps(), model.ntf.holdout_folds
+
+    def one(rank: int) -> tuple[Fit, RankRow]:
+        found = fit(tensor, rank=rank, seed=seed, restarts=model.ntf.starts(), settings=settings,
+                    joints=joints, backend=model.ntf.backend)  # fmt: skip
+        row = rank_row(tensor, found, seed=seed, folds=folds, settings=settings, restarts=HOLDOUT)
+        return found, row
+
+    both = {r: memory.rank(r, partial(one, r)) for r in able}
+    fits, rows = {r: found for r, (found, _) in both.items()}, [row for _, row in both.values()]
     return fits, rows, [r for r in model.ntf.ranks if r > most]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from rheobase.models.connectome.affinities import Affinities
 from rheobase.models.connectome.factors import Factors, matched
 from rheobase.models.connectome.frames import Frames
 from rheobase.models.connectome.locking import Locking, epoch_locking
+from rheobase.models.connectome.memory import Memory
 from rheobase.models.connectome.null import component_p, null_weight
 from rheobase.models.connectome.restarts import fit
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 def significance(
     model: Connectome, tensor: Affinities, factors: Factors, frames: Sequence[Frames],
-    made: arrange.Arrangement, *, seed: int, device: str,
+    made: arrange.Arrangement, *, memory: Memory, seed: int, device: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return the tested weight and p of each component, and the null's largest weights.
 
@@ -42,9 +44,12 @@ def significance(
         other = arrange.arranged(moved, made.plan, bin_s=made.bin_s, units=made.units)
         return arrange.tensor_of(model, other, device)
 
-    null = np.array(
-        [null_weight(draw, rank=factors.rank, index=i, seed=seed, **budget) for i in range(how.n)]
-    )
+    def weight(index: int) -> float:
+        return null_weight(draw, rank=factors.rank, index=index, seed=seed, **budget)
+
+    null = np.array([
+        memory.number(f"null/{factors.rank}/{i}", partial(weight, i)) for i in range(how.n)
+    ])  # fmt: skip
     return weights, component_p(weights, null), null
 
 

@@ -72,19 +72,18 @@ def our_states(*, units: int, degree: int, columns: int) -> Callable[[], Any]:
     """Return a function that runs recordings as columns, states streamed to a consumer."""
     import torch
 
-    from rheobase.models.reservoir import readout
     from rheobase.models.reservoir.batched import BatchedReservoir
     from rheobase.models.reservoir.engine import Block
     from rheobase.models.reservoir.settings import Network
 
     class Consumer:
-        """Takes states as a readout does: one column after the other, time and unit last."""
+        """Takes states as a readout does; they come one column after the other."""
 
         def open(self, layout: Any) -> None:
             self.last = None
 
         def take(self, states: Any, start: int, block: Any) -> None:
-            self.last = readout.columns(states)
+            self.last = states[-1, -1, -1, -1]
 
     torch.set_num_threads(1)
     network = Network(n_units=units, degree=degree, input_scale=0.05)
@@ -95,7 +94,7 @@ def our_states(*, units: int, degree: int, columns: int) -> Callable[[], Any]:
     def run() -> Callable[[], Any]:
         engine.run(given, sink=Consumer())
         return lambda: {
-            "states": engine.states(given)[:200, 0, :, 0, :COMPARED],
+            "states": engine.states(given)[0, 0, :COMPARED, :200],
             **speed(engine.dynamics(Block(*(slice(None),) * 3), columns).product, columns),
         }
 
@@ -171,7 +170,7 @@ def peer_states(*, units: int, degree: int, columns: int, dtype: str) -> Callabl
             states = peer_run(node, one, dtype)
             if number < COMPARED:
                 kept.append(states[:200])
-        return {"states": np.stack(kept, axis=-1)}
+        return {"states": np.stack(kept)}
 
     return run
 

@@ -49,7 +49,7 @@ def test_streamed_sums_are_those_of_all_states(settings, rng):
     states = many.states(inputs)
     for seed, setting, label in [(0, 0, 0), (1, settings - 1, 1)]:
         rows = [np.flatnonzero(own[50:] == label) + 50 for own in labels]
-        x = np.concatenate([states[at, seed, :, setting, r] for r, at in enumerate(rows)])
+        x = np.concatenate([states[seed, setting, r, at] for r, at in enumerate(rows)])
         y = np.concatenate([target[at] for target, at in zip(targets, rows, strict=True)])
         slow, found = Gram.of(x, y), sums.gram(seed, setting, label)
         for name in ("n", "x", "y", "xx", "xy", "yy"):
@@ -76,7 +76,7 @@ def test_more_features_are_squares_and_inputs(rng):
     sums = readout.GramAccumulator([np.zeros(120)], squares=True, inputs=inputs)
     one = engine(1, (0,))
     one.run(inputs, sink=sums)
-    x = one.states(inputs)[:, 0, :, 0, 0].astype(float)
+    x = one.states(inputs)[0, 0, 0].astype(float)
     slow = Gram.of(np.hstack([x, x**2, inputs[0]]), np.zeros((120, 1)))
     np.testing.assert_allclose(sums.gram(0, 0).xx, slow.xx, rtol=1e-9, atol=1e-9)
 
@@ -154,7 +154,7 @@ def test_predictions_are_states_times_weights(rng):
     weights, bias = rng.normal(size=(2, 3, 40, 2)), rng.normal(size=(2, 3, 2))
     told = readout.Predictions(weights, bias)
     many.run(inputs, sink=told, washout=10)
-    slow = np.einsum("tsnmr,smnk->smrtk", many.states(inputs), weights) + bias[:, :, None, None]
+    slow = np.einsum("smrtn,smnk->smrtk", many.states(inputs), weights) + bias[:, :, None, None]
     np.testing.assert_allclose(told.values[..., 10:, :], slow[..., 10:, :], atol=1e-4)
     assert np.isnan(told.values[..., :10, :]).all()
 
@@ -166,7 +166,7 @@ def test_windows_give_means_ends_and_deviations(rng):
     states = many.states(inputs)
     found = kept.of(1, 7, ("mean", "end", "deviation"))
     for row, (start, stop, r) in enumerate([(60, 400, 0), (390, 600, 0), (100, 101, 1)]):
-        own = states[start:stop, 1, :, 7, r].astype(float)
+        own = states[1, 7, r, start:stop].astype(float)
         slow = np.concatenate([own.mean(axis=0), own[-1], own.std(axis=0)])
         np.testing.assert_allclose(found[row], slow, atol=1e-6)
 
@@ -185,7 +185,7 @@ def test_a_closed_loop_feeds_forecasts_back(rng):
             one = BatchedReservoir([networks[m]], [s], channels=2, dtype=torch.float64)
             driven = u
             for step in range(5):
-                last = one.states(driven)[-1, 0, :, 0, 0]
+                last = one.states(driven)[0, 0, 0, -1]
                 forecast = last @ weights[s, m] + bias[s, m]
                 np.testing.assert_allclose(made[step, s, m, 0], forecast, atol=1e-9)
                 driven = np.vstack([driven, forecast])

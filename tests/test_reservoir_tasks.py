@@ -120,7 +120,7 @@ def test_diagnosis_agrees_with_the_states(rng):
     found = diagnose(many, inputs, washout=50, radius=True)
     states = many.states(inputs)
     for s, m in [(0, 0), (1, 1)]:
-        own = [states[50:400, s, :, m, 0], states[50:150, s, :, m, 1]]
+        own = [states[s, m, 0, 50:400], states[s, m, 1, 50:150]]
         flat = np.concatenate(own)
         rates = flat.mean(axis=0)
         assert found.mean_rate[s, m] == pytest.approx(rates.mean())
@@ -197,7 +197,7 @@ def test_an_echo_state_network_follows_its_equation(rng):
             drive = one.radius * whole[:, :30] @ x
             drive += one.input_scale / np.sqrt(2) * whole[:, 30:] @ u[t]
             x = (1 - one.leak) * x + one.leak * np.tanh(drive)
-            np.testing.assert_allclose(states[t, 0, :, m, 0], x, atol=1e-12)
+            np.testing.assert_allclose(states[0, m, 0, t], x, atol=1e-12)
 
 
 def test_groups_are_never_split():
@@ -245,8 +245,8 @@ def test_errors_of_a_trial_are_those_of_a_plain_fit(rng):
     found = errors_of([Trial(network, Adapt()), Trial(network)], made, seeds=(3,), alphas=ALPHAS)
     one = BatchedReservoir([network], [3], channels=1)
     adapt(one, made[0].inputs[: made[0].training], [Adapt()])
-    states = one.states(made[0].inputs)[50:, 0, :, 0].astype(float)
-    x = [np.concatenate([states[..., r] for r in rows]) for rows in
+    states = one.states(made[0].inputs)[0, 0, :, 50:].astype(float)
+    x = [np.concatenate([states[r] for r in rows]) for rows in
          (range(made[0].training), range(made[0].training, 3))]  # fmt: skip
     y = [np.concatenate([made[0].targets[r][50:] for r in rows]) for rows in
          (range(made[0].training), range(made[0].training, 3))]  # fmt: skip

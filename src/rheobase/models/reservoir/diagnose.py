@@ -159,9 +159,9 @@ class _Watch:
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
         for r, recording in enumerate(range(len(self.lengths))[block.recordings]):
-            kept = states[: max(self.lengths[recording] - start, 0), ..., r].double()
-            if len(kept):
-                self._add(kept, (block.seeds, block.settings))
+            kept = states[:, :, r, : max(self.lengths[recording] - start, 0)].double()
+            if kept.numel():
+                self._add(kept.permute(2, 0, 3, 1), (block.seeds, block.settings))
 
     def _add(self, states: Tensor, at: tuple[slice, slice]) -> None:
         """Add the states (time, seed, unit, setting) of one recording."""

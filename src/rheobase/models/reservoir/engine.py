@@ -1,10 +1,10 @@
 """Many reservoirs at once: seeds block-diagonal, settings and recordings as columns.
 
-The state is (seed, unit, setting, recording). A chunk of time lies in a ring (time, seed, unit +
-channel, column): the inputs stand there below the rates, so that one product with the coupling and
-the input weights makes a step, and a full ring goes to a sink. So memory does not grow with time,
-and no step waits for a device. Blocks of seeds and columns that the processor's cache can hold run
-one after the other.
+A state is (seed, unit + channel, column): the inputs stand below the rates, so that one product
+with the coupling and the input weights makes a step. A few steps lie in a ring that the processor's
+cache holds; they are turned, time and unit last, into a chunk, and a full chunk goes to a sink. So
+memory does not grow with time, and no step waits for a device. Blocks of seeds and columns that the
+cache can hold run one after the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from rheobase.models.reservoir.product import BAG_COLUMNS
 from rheobase.models.reservoir.sequences import Batch, Inputs, batch
 
 CHUNK = 250
-"""Steps in the ring (chosen here); a multiple of the 50-step windows of the diagnostics."""
+"""Steps that a sink gets at once (chosen here): five 50-step windows of the diagnostics."""
+RING = 25
+"""Steps in the ring (chosen here); a share of the chunk."""
 CACHED = 1 << 16
 """Entries of the state of one seed that one block holds, so that it stays in the cache."""
 
@@ -75,7 +77,7 @@ class Sink(Protocol):
         ...
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
-        """Take states (time, seed, unit, setting, recording), the first of them of time ``start``.
+        """Take states (seed, setting, recording, time, unit), the first of them of time ``start``.
 
         The tensor is overwritten afterwards. Rows behind a recording's length are padding.
         """
@@ -123,14 +125,14 @@ class Engine(ABC):
     def states(
         self, inputs: Inputs | Batch, *, start: State | None = None, washout: int = 0
     ) -> np.ndarray:
-        """Return all states, (time, seed, unit, setting, recording).
+        """Return all states, (seed, setting, recording, time, unit).
 
-        ``states[t]`` depends on inputs up to and with ``t``, the first being that of ``washout``;
-        NaN behind the end of a recording. Memory grows with time: see ``run``.
+        That of time t depends on inputs up to and with t; the first is that of ``washout``; behind
+        the end of a recording stands NaN. Memory grows with time: see ``run``.
         """
         kept = Kept()
         self.run(inputs, sink=kept, start=start)
-        return kept.states[washout:]
+        return kept.states[:, :, :, washout:]
 
     def run(
         self, inputs: Inputs | Batch, *, sink: Sink, start: State | None = None, washout: int = 0
@@ -161,22 +163,28 @@ class Engine(ABC):
         shape = (seeds, self.units, settings, recordings)
         rates, potential = self._begin(start, block, shape)
         duration = max(given.lengths[block.recordings])
-        high = self.units + self.channels
-        ring = torch.empty((min(CHUNK, duration) + 1, seeds, high, settings * recordings),
-                           dtype=self.dtype, device=self.device)  # fmt: skip
+        columns, high = settings * recordings, self.units + self.channels
+        room = {"dtype": self.dtype, "device": self.device}
+        ring = torch.empty((RING + 1, seeds, high, columns), **room)
+        chunk = torch.empty((columns, seeds, min(CHUNK, duration), self.units), **room)
+        told = chunk.view(settings, recordings, *chunk.shape[1:]).permute(2, 0, 1, 3, 4)
         ring[0, :, : self.units] = rates
         now, after = ring.flatten(1, 2).unbind(), ring[:, :, : self.units].unbind()
-        for first in range(0, duration, CHUNK):
-            length = min(CHUNK, duration - first)
+        rows = chunk.unbind(2)
+        for first in range(0, duration, RING):
+            length, place = min(RING, duration - first), first % CHUNK
             ring[:length, :, self.units :] = dynamics.inputs(
                 self._inputs(given, block, first, length)
             )
             for t in range(length):
                 potential = dynamics.step(now[t], potential, after[t + 1])
-            if (skipped := max(washout - first, 0)) < length:
-                states = ring[1 + skipped : 1 + length, :, : self.units]
-                sink.take(states.unflatten(3, (settings, recordings)), first + skipped, block)
+            for t in range(length):
+                rows[place + t].copy_(after[t + 1].permute(2, 0, 1))
             ring[0] = ring[length]
+            if (end := place + length) == CHUNK or first + length == duration:
+                begun = first + length - end
+                if (skipped := max(washout - begun, 0)) < end:
+                    sink.take(told[:, :, :, skipped:end], begun + skipped, block)
         rates = ring[0, :, : self.units].reshape(shape).clone()
         return State(rates, None if potential is None else potential.view(shape))
 
@@ -248,17 +256,17 @@ class Kept:
     states: np.ndarray
 
     def open(self, layout: Layout) -> None:
-        shape = (max(layout.lengths), layout.seeds, layout.units, layout.settings)
+        shape = (layout.seeds, layout.settings, len(layout.lengths), max(layout.lengths))
         dtype = np.float64 if layout.dtype == torch.float64 else np.float32
-        self.states = np.full((*shape, len(layout.lengths)), np.nan, dtype)
+        self.states = np.full((*shape, layout.units), np.nan, dtype)
         self.lengths = layout.lengths
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
         found = states.cpu().numpy()
-        at = (slice(start, start + len(found)), block.seeds, slice(None), block.settings)
         for number, recording in enumerate(range(len(self.lengths))[block.recordings]):
-            kept = found[: max(self.lengths[recording] - start, 0), ..., number]
-            self.states[(slice(start, start + len(kept)), *at[1:], recording)] = kept
+            kept = found[:, :, number, : max(self.lengths[recording] - start, 0)]
+            at = slice(start, start + kept.shape[2])
+            self.states[block.seeds, block.settings, recording, at] = kept
 
 
 def _even(count: int, most: int) -> list[slice]:

@@ -90,16 +90,15 @@ class GramAccumulator:
         self.yy = np.zeros((*shape, outputs))
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
-        """Add the samples of a chunk (time, seed, unit, setting, recording)."""
-        by_column = columns(states)
+        """Add the samples of a chunk (seed, setting, recording, time, unit)."""
         for r, recording in enumerate(range(len(self.targets))[block.recordings]):
-            labels = self.labels[recording][start : start + len(states)]
+            labels = self.labels[recording][start : start + states.shape[3]]
             for label in np.unique(labels[labels >= 0]):
                 rows = np.flatnonzero(labels == label)
                 rows = slice(rows[0], rows[-1] + 1) if len(rows) == np.ptp(rows) + 1 else rows
                 for m, setting in enumerate(range(self.n.shape[2])[block.settings]):
                     for s, seed in enumerate(range(self.n.shape[1])[block.seeds]):
-                        x = by_column[m, r, s][: len(labels)][rows]
+                        x = states[s, m, r, : len(labels)][rows]
                         target = self.targets[recording]
                         y = target[min(seed, len(target) - 1), start : start + len(labels)][rows]
                         x = self._features(x, recording, start, len(labels), rows)
@@ -139,13 +138,6 @@ class GramAccumulator:
         return Gram(float(self.n[at]), self.x[at], self.y[at], xx, self.xy[at], self.yy[at])
 
 
-def columns(states: Tensor) -> Tensor:
-    """Return states (time, seed, unit, setting, recording) with time and unit last, contiguous."""
-    time, seeds, units, settings, recordings = states.shape
-    flat = states.reshape(time * seeds * units, settings * recordings)
-    return flat.t().contiguous().view(settings, recordings, time, seeds, units).transpose(2, 3)
-
-
 class Predictions:
     """A sink that keeps what readouts make of the states, not the states.
 
@@ -164,14 +156,13 @@ class Predictions:
         self.values = np.full((*shape, self.bias.shape[-1]), np.nan)
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
-        x = columns(states).permute(2, 0, 1, 3, 4).double()
         at = (block.seeds, block.settings)
-        weights = torch.as_tensor(self.weights[at], dtype=x.dtype, device=x.device)
-        made = (x @ weights[:, :, None]).cpu().numpy() + self.bias[at][:, :, None, None]
+        weights = torch.as_tensor(self.weights[at], dtype=torch.float64, device=states.device)
+        made = (states.double() @ weights[:, :, None]).cpu().numpy()
+        made += self.bias[at][:, :, None, None]
         for r, recording in enumerate(range(len(self.lengths))[block.recordings]):
-            kept = max(min(len(states), self.lengths[recording] - start), 0)
-            place = (block.seeds, block.settings, recording, slice(start, start + kept))
-            self.values[place] = made[:, :, r, :kept]
+            kept = max(min(states.shape[3], self.lengths[recording] - start), 0)
+            self.values[(*at, recording, slice(start, start + kept))] = made[:, :, r, :kept]
 
 
 def _by_seed(target: np.ndarray) -> np.ndarray:

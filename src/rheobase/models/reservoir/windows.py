@@ -38,20 +38,20 @@ class Windows:
         self.counts = np.zeros(shape[:3])
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
-        """Add a chunk (time, seed, unit, setting, recording)."""
+        """Add a chunk (seed, setting, recording, time, unit)."""
         at = (block.seeds, block.settings)
         for r, recording in enumerate(range(len(self.windows))[block.recordings]):
             for number, (first, stop) in enumerate(self.windows[recording], self.first[recording]):
-                low, high = max(first - start, 0), min(stop - start, len(states))
+                low, high = max(first - start, 0), min(stop - start, states.shape[3])
                 if low >= high:
                     continue
-                part = states[low:high, ..., r].double()
+                part = states[:, :, r, low:high].double()
                 place = (*at, number)
-                self.counts[place] += len(part)
-                self.total[place] += part.sum(0).transpose(1, 2).cpu().numpy()
-                self.power[place] += (part**2).sum(0).transpose(1, 2).cpu().numpy()
+                self.counts[place] += high - low
+                self.total[place] += part.sum(2).cpu().numpy()
+                self.power[place] += (part**2).sum(2).cpu().numpy()
                 if stop - start == high:
-                    self.end[place] = part[-1].transpose(1, 2).cpu().numpy()
+                    self.end[place] = part[:, :, -1].cpu().numpy()
 
     def of(self, seed: int, setting: int, features: Sequence[str] = ("mean", "end")) -> np.ndarray:
         """Return features of all windows, recording by recording, (window, feature)."""

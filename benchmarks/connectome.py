@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.connectome_communities import community_rows
 from benchmarks.harness import Case, Equal, Peer, Row, measure
 from benchmarks.meter import MIB_IN_RUSAGE
 from benchmarks.processes import Call
@@ -52,6 +53,7 @@ def rows() -> Iterator[Row]:
         Case("1000 x 1000 x 2000 x 1, rank 10", call("ours", path="implicit", **LARGE),
              repeats=2, limit_cpu_s=LARGE_LIMIT_CPU_S)
     )  # fmt: skip
+    yield from community_rows()
 
 
 def call(name: str, **arguments: Any) -> Call:

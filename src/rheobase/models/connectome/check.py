@@ -10,6 +10,7 @@ import numpy as np
 from rheobase.models import inputs
 from rheobase.recording import Recording
 
+LEAST_UNITS = 4
 NUMBERED = re.compile(r"(plane\d+[_-]?)?(neuron|roi|cell|channel|unit)?[_-]?\d+", re.IGNORECASE)
 """Names that say no more than a place in a file"""
 
@@ -23,6 +24,7 @@ def check(
     Cells of several animals may differ where they have names of their own. ``units`` are the
     names that the training part had.
     """
+    _refuse_few(recordings)
     if not recordings or recordings[0].modality != "calcium":
         inputs.check(recordings, part=part, units=units)
         return
@@ -33,6 +35,16 @@ def check(
         _enough_known(recordings, units)
     if not same_cells:
         _refuse_numbers(recordings)
+
+
+def _refuse_few(recordings: Sequence[Recording]) -> None:
+    for one in recordings:
+        count = one.signal.shape[1]
+        if count < LEAST_UNITS:
+            raise ValueError(
+                f"{one.name} has {count} {one.unit_dim}s; {LEAST_UNITS} are needed, so that pairs "
+                "in one half can be predicted from the other: record more or leave it out"
+            )
 
 
 def _same_kind(one: Recording, first: Recording) -> None:
@@ -50,10 +62,10 @@ def _same_kind(one: Recording, first: Recording) -> None:
 def _enough_known(recordings: Sequence[Recording], units: Sequence[str]) -> None:
     for one in recordings:
         known = len(set(one.unit_names) & set(units))
-        if known < 4:
+        if known < LEAST_UNITS:
             raise ValueError(
-                f"{one.name}: {known} of its neurons were in the training part, and 4 are needed; "
-                "name neurons alike in all recordings, or split by time"
+                f"{one.name}: {known} of its neurons were in the training part, and {LEAST_UNITS} "
+                "are needed; name neurons alike in all recordings, or split by time"
             )
 
 

@@ -107,7 +107,7 @@ def column_error(
     if size.bins < 2 * folds or size.neurons < 4:
         raise ValueError(
             f"{folds} folds need {2 * folds} bins and 4 neurons; there are {size.bins} bins and "
-            f"{size.neurons} neurons"
+            f"{size.neurons} neurons: give longer recordings or lower ntf.holdout_folds"
         )
     edges = np.linspace(0, size.bins, folds + 1).round().astype(int)
     inside = np.zeros(size.bins, bool)

@@ -39,12 +39,13 @@ def signals(rng, *lengths):
     return [rng.normal(size=(length, 1)) for length in lengths]
 
 
-@pytest.mark.parametrize("settings", [3, 20])
-def test_streamed_sums_are_those_of_all_states(settings, rng):
+@pytest.mark.parametrize(("settings", "by_torch"), [(3, False), (20, False), (3, True)])
+def test_streamed_sums_are_those_of_all_states(settings, by_torch, rng):
     many, inputs = engine(settings), signals(rng, 600, 333)
     targets = [rng.normal(size=(len(u), 2)) for u in inputs]
     labels = [rng.integers(-1, 2, len(u)) for u in inputs]
     sums = readout.GramAccumulator(targets, labels=labels)
+    sums.by_torch = by_torch
     many.run(inputs, sink=sums, washout=50)
     states = many.states(inputs)
     for seed, setting, label in [(0, 0, 0), (1, settings - 1, 1)]:
@@ -125,6 +126,12 @@ def test_a_delay_line_remembers_its_own_length(rng):
     train, test = Gram.of(x[:2000], y[:2000]), Gram.of(x[2000:], y[2000:])
     fit = next(readout.readouts(train, [1e-9]))
     assert scores.memory_capacity(test, *fit) == pytest.approx(taps, abs=0.1)
+    assert scores.chance_memory(test) == pytest.approx(40 / 1000)
+    assert scores.too_few_delays(scores.determination(test, *fit)) == ""
+
+
+def test_a_memory_that_goes_on_behind_the_last_delay_is_told():
+    assert "the 3 delays asked for" in scores.too_few_delays(np.array([1.0, 0.9, 0.3]))
 
 
 def test_valid_steps_count_until_the_distance_passes_the_limit():

@@ -55,6 +55,8 @@ class GramAccumulator:
         self.labels = [np.zeros(t.shape[1], int) for t in self.targets] if labels is None else [
             np.asarray(label) for label in labels]  # fmt: skip
         self.squares, self.inputs, self.limit = squares, inputs, memory_limit_gb
+        self.by_torch = False
+        """Sum with torch, as on a GPU; on a CPU BLAS makes half of a symmetric product."""
         for number, (target, label) in enumerate(zip(self.targets, self.labels, strict=True)):
             if len(label) != target.shape[1]:
                 raise ValueError(f"recording {number} has {target.shape[1]} targets and "
@@ -88,9 +90,11 @@ class GramAccumulator:
         self.xx = np.zeros((*shape, features, features))
         self.xy = np.zeros((*shape, features, outputs))
         self.yy = np.zeros((*shape, outputs))
+        self.held: dict[tuple[int, int, int], list[Tensor]] = {}
 
     def take(self, states: Tensor, start: int, block: Block) -> None:
         """Add the samples of a chunk (seed, setting, recording, time, unit)."""
+        self.by_torch |= states.device.type != "cpu"
         for r, recording in enumerate(range(len(self.targets))[block.recordings]):
             labels = self.labels[recording][start : start + states.shape[3]]
             for label in np.unique(labels[labels >= 0]):
@@ -119,20 +123,21 @@ class GramAccumulator:
         self.n[at] += len(x)
         self.y[at] += y.sum(0)
         self.yy[at] += np.einsum("tk,tk->k", y, y)
-        if x.device.type == "cpu":
+        if not self.by_torch:
             rows = x.numpy()
             self.x[at] += rows.sum(0)
             self.xy[at] += rows.T @ y
             dsyrk(1.0, rows.T, beta=1.0, c=self.xx[at].T, overwrite_c=True)
             return
-        target = torch.as_tensor(y, device=x.device)
-        self.x[at] += x.sum(0).cpu().numpy()
-        self.xy[at] += (x.mT @ target).cpu().numpy()
-        self.xx[at] += (x.mT @ x).tril().cpu().numpy()
+        made = [x.sum(0), x.mT @ torch.as_tensor(y, device=x.device), x.mT @ x]
+        before = self.held.get(at)
+        self.held[at] = [a + b for a, b in zip(before, made, strict=True)] if before else made
 
     def gram(self, seed: int, setting: int, label: int = 0) -> Gram:
         """Return the sums of one reservoir."""
         at = (label, seed, setting)
+        for sums, held in zip((self.x, self.xy, self.xx), self.held.pop(at, ()), strict=False):
+            sums[at] += held.cpu().numpy()
         lower = np.tril(self.xx[at])
         xx = lower + np.tril(lower, -1).T
         return Gram(float(self.n[at]), self.x[at], self.y[at], xx, self.xy[at], self.yy[at])

@@ -6,6 +6,8 @@ import numpy as np
 
 from rheobase.rivals import Gram
 
+LONGEST_RECALLED = 0.05
+"""Squared correlation at the longest delay above which there are too few delays."""
 LORENZ_EXPONENT = 0.9056
 """Largest Lyapunov exponent of Lorenz-63 at the usual parameters, per unit of time."""
 
@@ -43,9 +45,24 @@ def determination(gram: Gram, weights: np.ndarray, bias: np.ndarray) -> np.ndarr
 def memory_capacity(gram: Gram, weights: np.ndarray, bias: np.ndarray) -> float:
     """Return the sum over delays, the targets, of the squared correlation (Jaeger 2001).
 
-    Its bias by chance is the number of delays over the number of examples.
+    Its bias by chance is the number of delays over the number of examples, ``chance_memory``.
     """
     return float(determination(gram, weights, bias).sum())
+
+
+def chance_memory(gram: Gram) -> float:
+    """Return the memory capacity that predictions without any relation would show."""
+    return len(gram.y) / gram.n
+
+
+def too_few_delays(found: np.ndarray) -> str:
+    """Return a warning where the longest delay is still recalled, from ``determination``."""
+    if found[-1] <= LONGEST_RECALLED and len(found) >= 1.5 * found.sum():
+        return ""
+    return (
+        f"the memory of {found.sum():.1f} may go on behind the {len(found)} delays asked for (the "
+        f"last is recalled with r2 {found[-1]:.2f}); ask for three times the memory"
+    )
 
 
 def valid_steps(truth: np.ndarray, predicted: np.ndarray, *, limit: float = 0.4) -> int:

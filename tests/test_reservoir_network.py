@@ -8,6 +8,7 @@ import torch
 
 from rheobase.models.reservoir.adaptation import adapt
 from rheobase.models.reservoir.batched import BatchedReservoir
+from rheobase.models.reservoir.diagnose import diagnose
 from rheobase.models.reservoir.settings import ITERATIVE, Adapt, Network, Readout, Target, logit
 from rheobase.models.reservoir.wiring import balanced_rows, build, effective_radius
 
@@ -363,6 +364,11 @@ def test_a_low_rate_is_taken_on_request():
 def test_unfit_inputs_are_refused(inputs, said):
     with pytest.raises(ValueError, match=said):
         BatchedReservoir([Network(**SMALL)], [0], channels=1).states(inputs)
+
+
+def test_a_recording_that_the_washout_uses_up_is_named():
+    with pytest.raises(ValueError, match="recording 1 has 50 samples and the first 50 are washout"):
+        diagnose(BatchedReservoir([Network(**SMALL)], [0], channels=1), [np.ones(200), np.ones(50)])
 
 
 def test_networks_of_other_wiring_are_refused():

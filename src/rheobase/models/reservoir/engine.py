@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rheobase.models.reservoir.product import BAG_COLUMNS
-from rheobase.models.reservoir.sequences import Batch, Inputs, batch
+from rheobase.models.reservoir.sequences import Batch, Inputs, batch, check_washout
 
 CHUNK = 250
 """Steps that a sink gets at once (chosen here): five 50-step windows of the diagnostics."""
@@ -140,10 +140,11 @@ class Engine(ABC):
         """Drive the reservoirs; the sink gets the states from sample ``washout`` on.
 
         Every recording begins at rest, or at ``start``. Raises ``ValueError`` for inputs of other
-        channels or seeds.
+        channels or seeds, and for a recording that is not longer than the washout.
         """
         given = inputs if isinstance(inputs, Batch) else batch(inputs)
         self._check(given)
+        check_washout(given.lengths, washout)
         sink.open(Layout(self.seeds, self.settings, self.units, given.lengths, self.dtype))
         ends = []
         for block in self._blocks(given.recordings):

@@ -4,6 +4,7 @@ First the states alone, at three sizes; a step of the peer is one product of a C
 vector. Then a sweep of 60 settings and ten seeds with readouts of nine penalties: the peer as its
 users write it (a ridge node fitted again for each penalty), and with one Gram matrix for all. The
 equations, weights and float64 states of the peer are ours; its sigmoid is SciPy's.
+``python -m benchmarks.reservoir`` prints what the ways to multiply cost.
 """
 
 from __future__ import annotations
@@ -262,3 +263,27 @@ def peer_errors(
         told = held @ node.Wout + node.bias
         errors.append(float(np.sqrt(((truth - told) ** 2).mean() / truth.var())))
     return errors
+
+
+def products() -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the microseconds of one product a column, by size and way to multiply."""
+    import torch
+    from scipy.sparse import csr_array, random_array
+
+    from rheobase.models.reservoir.product import KINDS, SparseProduct
+
+    torch.set_num_threads(1)
+    for units, degree in ((200, 50), *SIZES):
+        matrix = csr_array(random_array((units, units), density=degree / units, rng=0))
+        for columns in (1, 4, 16, 32, 64, 128):
+            state, spent = torch.rand(units, columns), {}
+            for kind in KINDS:
+                product = SparseProduct([matrix], columns=columns, device="cpu",
+                                        dtype=torch.float32, kind=kind)  # fmt: skip
+                spent[kind] = 1e6 * seconds(lambda p=product, s=state: p(s), 10) / columns
+            yield f"N = {units}, {degree} inputs, {columns} columns", spent
+
+
+if __name__ == "__main__":
+    for _size, _spent in products():
+        print(_size, {kind: round(value, 2) for kind, value in _spent.items()}, "µs a column")

@@ -18,6 +18,7 @@ from scipy.sparse import block_diag, csr_array
 from torch import Tensor
 
 Kind = Literal["bag", "csr", "dense"]
+KINDS: tuple[Kind, ...] = ("bag", "csr", "dense")
 BAG_COLUMNS = 16
 DENSE_UNITS = 2000
 

@@ -56,8 +56,8 @@ class Connectome:
         "demo": {
             "ntf": {"ranks": (2, 4, 6), "restarts": 4, "keep": 2, "max_iter": 60,
                     "holdout_folds": 2},
-            "null": {"n": 20, "starts": 1, "max_iter": 40},
-            "communities": {"mcmc": 50}, "permutations": 10, "label_permutations": 100,
+            "null": {"n": 20, "starts": 1, "max_iter": 30},
+            "communities": {"mcmc": 50}, "permutations": 20, "label_permutations": 100,
         },
         "standard": {},
     }  # fmt: skip

@@ -150,8 +150,8 @@ def _caption(learnt: Learnt, number: int, names: list[str], blocks: int) -> str:
         f"{_locked(learnt, number)}. Below: "
         f"{'in whom, and ' if arrays.sizes['recording'] > 1 else ''}the densest community ("
         f"{len(names)} members; strongest: {', '.join(names[:NAMED])}).",
-        canvas.NOT_CAUSE,
     ]
+    said += [canvas.NOT_CAUSE] if number == 0 else []
     if arrays.sizes["animal"] > 1:
         ratio = float(arrays["participation"].values[number])
         said.insert(1, f"Participation of animals is {ratio:.2f} (1: all alike).")

@@ -80,7 +80,7 @@ def _explained(
     found = {n: t.explained for n, t in _compared(learnt, there, learnt.methods(), test).items()}
     value = found.pop("connectome")
     drawn, why = _shifted(model, learnt, frames, test)
-    note = f"{learnt.rank} components; pairs inside one half of the neurons from the other half"
+    note = "pairs inside one half of the units, the components' presence being that in the other"
     return Score(
         "explained_hidden_pairs", value, found,
         chance=float(drawn.mean()) if len(drawn) else None,
@@ -125,10 +125,9 @@ def _communities(learnt: Learnt, there: Sequence[Placed], test: Sequence[Recordi
     made = _compared(learnt, there, learnt.communities(), test)
     found = {name: tally.explained for name, tally in made.items()}
     value = found.pop("connectome")
-    counts = [int(z.max()) + 1 for z in learnt.arrays["community"].values]
     note = (
-        f"every component flattened to its communities ({min(counts)} to {max(counts)} of them); "
-        "the rivals are clusters of correlations, one pattern each"
+        "every component flattened to its communities; the rivals are clusters of correlations, "
+        "one pattern each"
     )
     return Score("communities_explained_pairs", value, found, note=note,
                  title="explained by communities alone", question="communities")  # fmt: skip

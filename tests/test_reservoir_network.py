@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rheobase.models.reservoir import product
 from rheobase.models.reservoir.adaptation import adapt
 from rheobase.models.reservoir.batched import BatchedReservoir
 from rheobase.models.reservoir.diagnose import diagnose
@@ -136,14 +137,33 @@ def test_columns_follow_the_equations(chosen, rng):
 def test_every_way_to_multiply_gives_the_product(kind, rng):
     from scipy.sparse import csr_array, random_array
 
-    from rheobase.models.reservoir.product import SparseProduct
-
     blocks = [csr_array(random_array((30, 20), density=0.3, rng=rng)) for _ in range(3)]
     state = torch.from_numpy(rng.normal(size=(60, 17)).astype(np.float32))
-    product = SparseProduct(blocks, columns=17, device="cpu", dtype=torch.float32, kind=kind)
+    multiply = product.SparseProduct(
+        blocks, columns=17, device="cpu", dtype=torch.float32, kind=kind
+    )
     slow = np.concatenate([b.toarray() @ state[20 * i : 20 * i + 20].numpy()
                            for i, b in enumerate(blocks)])  # fmt: skip
-    np.testing.assert_allclose(product(state).numpy(), slow, atol=1e-5)
+    np.testing.assert_allclose(multiply(state).numpy(), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bag", "dense"])
+def test_every_way_to_multiply_gives_the_same_reservoirs(kind, rng, monkeypatch):
+    """The dense one is that of a GPU; adapted columns take the split product and cut synapses."""
+    way = Adapt(method="iterative", target=Target("homogeneous", 0.8), schedule=((400, 1e-3),))
+    u = rng.uniform(-1, 1, 400)
+
+    def made():
+        engine = BatchedReservoir([Network(n_units=100)] * 3, [0, 1], channels=1)
+        report = adapt(engine, u, [way, None, Adapt()])
+        return report.cut, engine.states(u[:100], start=engine.state)
+
+    plain = made()
+    monkeypatch.setattr(product, "kind_for", lambda *_: kind)
+    other = made()
+    assert plain[0].max() > 0
+    np.testing.assert_allclose(other[0], plain[0], atol=1e-3)
+    np.testing.assert_allclose(other[1], plain[1], atol=2e-3)
 
 
 def test_a_batch_gives_what_single_runs_give(rng):

@@ -449,6 +449,39 @@ def test_patterns_that_made_the_affinities_explain_hidden_pairs_wholly(rng):
     assert found["flat"].explained < 0.5
 
 
+def test_the_label_of_recordings_is_decoded_by_who_holds_which_component(rng):
+    orders = {"a": (0, 1, 0, 1, 0, 1), "b": (2, 1, 2, 1, 2, 1)}
+    made = [
+        animal(rng, orders[group], name=f"sub-{group}{n}", labels={"group": group},
+               label={"name": "group", "kind": "class"}, times={})
+        for n in range(5) for group in "ab"
+    ]  # fmt: skip
+    model = built(ntf={**SMALL["ntf"], "ranks": [3]}, null={"n": 0})
+    fit = model.fit(made[:6], seed=0)
+    assert str(fit.arrays["alignment"].values) == "concatenated"
+    score = model.evaluate(fit, made[6:])[0]
+    assert score.name == "decode_balanced_accuracy"
+    assert score.value == 1.0
+    assert set(score.rivals) == {"connectivity", "majority_class", "nearest_class_mean"}
+    assert np.isnan(fit.arrays["component_p"].values).all()
+    assert "null" not in model.figures(fit, made[6:])
+
+
+def test_a_label_that_cannot_be_decoded_is_told(rng):
+    one = [
+        animal(rng, name=f"sub-{n}", labels={"group": "a"}, times={},
+               label={"name": "group", "kind": "class"})
+        for n in range(4)
+    ]  # fmt: skip
+    model = built(null={"n": 0})
+    fit = model.fit(one[:3], seed=0)
+    assert any("the label is not decoded: the training part holds the one" in n
+               for n in fit.notices)  # fmt: skip
+    first = model.evaluate(fit, one[3:])[0]
+    assert first.name == "explained_hidden_pairs"
+    assert "the label is not decoded" in first.caution
+
+
 def test_flattened_patterns_keep_the_mean_of_every_two_blocks(rng):
     labels = np.array([0, 0, 1, 1, 1])
     pattern = rng.random(10)

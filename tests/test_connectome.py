@@ -133,6 +133,23 @@ def test_what_an_animal_lacks_is_masked(rng, animals):
     assert (made.signed[:, 1][:, ~second] == 0).all()
 
 
+def test_what_no_animal_holds_is_left_out_or_told(rng):
+    valid = np.ones(720, bool)
+    valid[100:140] = False
+    given = [
+        Recording(animal(rng, name=f"sub-{n}", names=names).data.assign(valid=("time", valid)))
+        for n, names in (("a", NAMES[:20]), ("b", NAMES[4:]), ("c", NAMES[4:20]))
+    ]
+    fit = built(null={"n": 0}, label=False).fit(given, seed=0)
+    assert fit.arrays.sizes["bin"] == 170
+    said = "16 pairs are together in no animal; their affinity is unknown and stands as 0"
+    assert said in fit.notices
+    first, second = fit.arrays["pair_first"].values, fit.arrays["pair_second"].values
+    pattern = fit.arrays["pattern"].values
+    assert pattern[:, (first < 4) & (second >= 20)].max() < 1e-12
+    assert np.isfinite(pattern).all()
+
+
 def test_absolute_bins_that_no_animal_has_are_left_out(rng):
     both = [animal(rng, name=f"sub-{n}") for n in "ab"]
     cut = [part for r in both for part in (r.segment(0, 200), r.segment(401, None))]

@@ -154,10 +154,10 @@ def shifted_frames(
 
 
 def without_empty(made: Arrangement) -> Arrangement:
-    """Return an arrangement of one animal without the bins that nothing was observed in."""
-    if len(made.plan.animals) > 1 or made.observed.all():
+    """Return the arrangement without the bins in which no animal was observed."""
+    kept = made.observed.any(axis=0)
+    if kept.all():
         return made
-    kept = made.observed[0]
     edges = np.concatenate([[0], np.cumsum(kept)])
     blocks = tuple(slice(int(edges[b.start]), int(edges[b.stop])) for b in made.plan.blocks)
     plan = replace(

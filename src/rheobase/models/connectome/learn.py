@@ -109,6 +109,11 @@ def _first_notices(train: Sequence[Recording], made: arrange.Arrangement) -> lis
                 f"{absent} of {total} neurons of animals were not recorded; they are left out of "
                 "the sums, not filled in"
             )
+        both = made.presence.astype(int) @ made.presence.T.astype(int)
+        if apart := int((np.triu(both == 0, 1)).sum()):
+            said.append(
+                f"{apart} pairs are together in no animal; their affinity is unknown and stands as 0"
+            )
     if len({r.name for r in train}) > 1:
         words = {"concatenated": "one after another, so there is no loading of animals",
                  "absolute": "by the time since each began",

@@ -112,7 +112,8 @@ def _first_notices(train: Sequence[Recording], made: arrange.Arrangement) -> lis
         both = made.presence.astype(int) @ made.presence.T.astype(int)
         if apart := int((np.triu(both == 0, 1)).sum()):
             said.append(
-                f"{apart} pairs are together in no animal; their affinity is unknown and stands as 0"
+                f"{apart} pairs are together in no animal; their affinity is unknown and stands as "
+                "0"
             )
     if len({r.name for r in train}) > 1:
         words = {"concatenated": "one after another, so there is no loading of animals",

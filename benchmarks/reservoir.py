@@ -207,8 +207,8 @@ def our_sweep(*, seeds: int) -> Callable[[], Any]:
         engine = BatchedReservoir(networks, [seed], channels=1)
         engine.run(given, sink=sums, washout=WASHOUT)
         return np.array([
-            min(scores.nrmse_of(sums.gram(0, m, 1), *fit)[0]
-                for fit in readout.readouts(sums.gram(0, m, 0), ALPHAS))
+            scores.along(scores.nrmse_of, sums.gram(0, m, 1),
+                         list(readout.readouts(sums.gram(0, m, 0), ALPHAS))).min()
             for m in range(len(networks))
         ])  # fmt: skip
 

@@ -16,14 +16,13 @@ from rheobase.models.reservoir import readout, scores
 from rheobase.models.reservoir.adaptation import adapt
 from rheobase.models.reservoir.batched import BatchedReservoir
 from rheobase.models.reservoir.engine import Engine
+from rheobase.models.reservoir.scores import Judge
 from rheobase.models.reservoir.settings import Adapt, Network
 from rheobase.models.reservoir.tasks import Task
 from rheobase.rivals import Gram
 
 ADAPTATION, WASHOUT, TRAIN, VALIDATION, TEST = 1500, 200, 2000, 500, 1000
 ALPHAS = (1e-9, 1e-7, 1e-5, 1e-3)
-Judge = Callable[[Gram, np.ndarray, np.ndarray], np.ndarray]
-"""Scores of each target from the sums of a part, weights and bias, (target,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +125,9 @@ def select(
     """Return test scores (target,), the validation score and the penalty that it chose."""
     train, validation, test = grams
     fits = list(readout.readouts(train, alphas))
-    held = [float(judge(validation, *fit).sum()) for fit in fits]
-    at = int(np.argmax(np.array(held) * _sign(judge)))
-    return judge(test, *fits[at]), held[at], float(alphas[at])
+    held = scores.along(judge, validation, fits).sum(axis=1)
+    at = int(np.argmax(held * _sign(judge)))
+    return judge(test, *fits[at]), float(held[at]), float(alphas[at])
 
 
 def _sign(judge: Judge) -> int:

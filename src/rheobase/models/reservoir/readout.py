@@ -138,8 +138,9 @@ class GramAccumulator:
         at = (label, seed, setting)
         for sums, held in zip((self.x, self.xy, self.xx), self.held.pop(at, ()), strict=False):
             sums[at] += held.cpu().numpy()
-        lower = np.tril(self.xx[at])
-        xx = lower + np.tril(lower, -1).T
+        xx = self.xx[at].copy()
+        above = np.triu_indices(len(xx), 1)
+        xx[above] = xx.T[above]
         return Gram(float(self.n[at]), self.x[at], self.y[at], xx, self.xy[at], self.yy[at])
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from rheobase.rivals import Gram
+
+Judge = Callable[[Gram, np.ndarray, np.ndarray], np.ndarray]
+"""Scores of each target from the sums of a part, weights and bias, (target,)."""
 
 LONGEST_RECALLED = 0.05
 """Squared correlation at the longest delay above which there are too few delays."""
@@ -78,6 +84,18 @@ def valid_steps(truth: np.ndarray, predicted: np.ndarray, *, limit: float = 0.4)
 def lyapunov_times(steps: float, *, step: float = 0.02) -> float:
     """Return samples of Lorenz-63 in Lyapunov times."""
     return steps * LORENZ_EXPONENT * step
+
+
+def along(judge: Judge, gram: Gram, fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the scores of several readouts (weights, bias) at once, (readout, target).
+
+    The sums are centred once for all.
+    """
+    many = len(fits)
+    wide = replace(gram, y=np.tile(gram.y, many), yy=np.tile(gram.yy, many),
+                   xy=np.tile(gram.xy, (1, many)))  # fmt: skip
+    weights, bias = (np.concatenate([fit[i] for fit in fits], axis=-1) for i in (0, 1))
+    return judge(wide, weights, bias).reshape(many, -1)
 
 
 def _moments(

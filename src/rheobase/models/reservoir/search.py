@@ -184,8 +184,8 @@ def _one_run(
     sums = readout.GramAccumulator(known, labels=fold.labels(), memory_limit_gb=memory_limit_gb)
     engine.run(fold.inputs, sink=sums, washout=fold.washout)
     return np.array([
-        [scores.nrmse_of(sums.gram(0, m, 1), *fit).mean()
-         for fit in readout.readouts(sums.gram(0, m, 0), alphas)]
+        scores.along(scores.nrmse_of, sums.gram(0, m, 1),
+                     list(readout.readouts(sums.gram(0, m, 0), alphas))).mean(axis=1)
         for m in range(len(trials))
     ])  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What is decoded by BrainMAE and its rivals, and people found again: beside other libraries."""
+"""What is decoded by BrainMAE and its rivals, beside other libraries."""
 
 import dataclasses
 from itertools import combinations
@@ -6,7 +6,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, mean_absolute_error, r2_score, roc_auc_score
 
@@ -189,28 +188,3 @@ def test_a_fit_that_was_saved_scores_the_same(which, request, tmp_path):
         weights=load_file(tmp_path / "weights.safetensors"),
     )  # fmt: skip
     assert model.evaluate(again, test) == list(found.values())
-
-
-def test_people_are_found_again_by_what_is_their_own():
-    rng, made = np.random.default_rng(3), []
-    own = 0.6 * rng.normal(size=(8, REGIONS, REGIONS))
-    for session in "12":
-        shared = np.eye(REGIONS) + 0.4 * rng.normal(size=(REGIONS, REGIONS))
-        for number in range(8):
-            one = person(rng, number, 0, length=200, session=session)
-            signal = rng.normal(size=(200, REGIONS)) @ (shared + own[number])
-            signal = signal.astype(np.float32)
-            made.append(Recording(one.data.assign(signal=one.data["signal"].copy(data=signal))))
-    model = base.build("brainmae", params={**SMALL, "steps": 1, "label": False})
-    fit = model.fit(made[:3], seed=0, device="cpu")
-    found = scored(model, fit, made)["identification_accuracy"]
-    assert found.chance == 1 / 8
-    assert "8 people, between sessions" in found.note
-    assert found.p_value is not None
-    assert found.p_value < 0.01
-    profiles = links(made)
-    first, second = (x - x.mean(axis=0) for x in (profiles[:8], profiles[8:]))
-    far = cdist(first / first.std(axis=0), second / second.std(axis=0), "correlation")
-    hits = [np.mean(far.argmin(axis=axis) == np.arange(8)) for axis in (0, 1)]
-    assert found.rivals["connectivity"] == pytest.approx(np.mean(hits))
-    assert found.value > 0.6

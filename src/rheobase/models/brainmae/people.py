@@ -1,8 +1,9 @@
-"""Telling people apart: by how regions follow the maps of the embeddings, and by the encoder."""
+"""Telling people apart: by what the network cannot explain, by its embeddings, by its encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from rheobase.models import identify
 from rheobase.models.base import Fitted, Score
 from rheobase.models.brainmae import learn, reconstruct, represent
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import Deck, runs
-from rheobase.models.brainmae.switching import embedding_maps
+from rheobase.models.brainmae.segments import Deck, Run, runs
 from rheobase.models.decoding import null
 from rheobase.models.inputs import own_standard
 
@@ -29,34 +29,38 @@ Sides = list[np.ndarray]
 def scores(
     model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording]
 ) -> list[Score]:
-    """Return how often a person is nearest to that person's other session, or half, in two ways.
+    """Return how often a person is nearest to that person's other session, or half, in three ways.
 
-    By the profile of the maps: Fisher's z of the correlation of every region with the course of
-    every map of the embeddings. By the encoder: mean and deviation of the segment vectors. The mean
-    over people is subtracted within each side. Rivals are connectivity, profiles of as many
-    principal components of the training part, and the same of the network before it was trained.
-    Nothing with fewer than two people.
+    By connectivity of what the network leaves unexplained, nothing being hidden; by the gradient of
+    its error by the embeddings; and by the encoder: mean and deviation of the segment vectors. Each
+    feature is centred and scaled over the people of its side. Rivals are connectivity, connectivity
+    of what the training part's first principal components leave, and the same of the network before
+    it was trained. Nothing with fewer than two people.
     """
     pairs, between = identify.pairs(test)
-    sides = [[_signal(pair[side]) for pair in pairs] for side in (0, 1)]
-    if len(pairs) < 2 or any(len(x) < LEAST_VOLUMES for side in sides for x in side):
+    signals = [[_signal(pair[side]) for pair in pairs] for side in (0, 1)]
+    if len(pairs) < 2 or any(len(x) < LEAST_VOLUMES for side in signals for x in side):
         return []
-    start = untrained(model, fitted)
-    maps = embedding_maps(network.regions(), None).numpy()
-    others = {
-        "principal_components": _principal(fitted, maps.shape[1]),
-        "untrained_network": embedding_maps(start.regions(), None).numpy(),
+    decks = _decks(fitted, pairs)
+    if decks is None:
+        return []
+    components = fitted.arrays["rival/components"].values
+    always = {
+        "connectivity": _accuracy([np.stack([_edges(x) for x in side]) for side in signals]),
+        "principal_components": _accuracy(
+            _each(decks, lambda deck: unexplained(deck, partial(_projected, components)))
+        ),
     }
-    edges = [np.stack([_edges(x) for x in side]) for side in sides]
-    beside = {"connectivity": _accuracy(edges)}
-    by_maps = beside | {name: _accuracy(_profiles(sides, one)) for name, one in others.items()}
-    made = [_score(model, fitted, test, _profiles(sides, maps), by_maps, between,
-                   "identification_accuracy", "by the maps of the embeddings")]  # fmt: skip
-    read = [_read(model, fitted, one, pairs) for one in (network, start)]
-    if read[0] is not None and read[1] is not None:
-        by_vectors = by_maps | {"untrained_network": _accuracy(read[1])}
-        made.append(_score(model, fitted, test, read[0], by_vectors, between,
-                           "identification_vectors_accuracy", "by the encoder"))  # fmt: skip
+    start = untrained(model, fitted)
+    made = []
+    for name, by, read in (
+        ("identification_accuracy", "by what is left unexplained", residuals),
+        ("identification_gradient_accuracy", "by the gradient of the embeddings", gradients),
+        ("identification_vectors_accuracy", "by the encoder", vectors),
+    ):
+        ours, before = (read(model, one, decks) for one in (network, start))
+        beside = always | {"untrained_network": _accuracy(before)}
+        made.append(_score(model, fitted, test, ours, beside, between, name, by))
     return made
 
 
@@ -84,49 +88,92 @@ def _score(
     )  # fmt: skip
 
 
-def _read(
-    model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, pairs: Sequence[tuple[Any, Any]]
-) -> Sides | None:
-    """Return mean and deviation of the segment vectors of each person, (person, feature) a side.
-
-    None where a side is too short for the network.
-    """
-    samples, width = int(fitted.arrays["samples"]), network.sizes.segment_width
-    made = []
+def _decks(fitted: Fitted, pairs: Sequence[tuple[Any, Any]]) -> list[list[Deck]] | None:
+    """Return the runs of each person on each side; None where one is too short for the network."""
+    samples, made = int(fitted.arrays["samples"]), []
     for side in (0, 1):
-        rows = []
+        decks = []
         for pair in pairs:
             try:
                 stretches, _ = runs(pair[side], samples)
             except ValueError:
                 return None
             period_s = 1 / pair[side][0].rate
-            deck = Deck(stretches, samples=samples, period_s=period_s, device="cpu")
-            names = sorted({run.name for run in stretches})
-            size = {"segments": learn.segments_of(model, samples, period_s), "batch": model.batch}
-            rows.append(represent.features(network, deck, names, **size).mean(axis=0)[width:])
-        made.append(np.stack(rows))
+            decks.append(Deck(stretches, samples=samples, period_s=period_s, device="cpu"))
+        made.append(decks)
     return made
 
 
-def _profiles(sides: Sequence[Sequence[np.ndarray]], maps: np.ndarray) -> Sides:
-    return [np.stack([profile(x, maps) for x in side]) for side in sides]
+def _each(decks: Sequence[Sequence[Deck]], read: Callable[[Deck], np.ndarray]) -> Sides:
+    return [np.stack([read(deck) for deck in side]) for side in decks]
+
+
+def residuals(
+    model: BrainMAE, network: BrainMAENetwork, decks: Sequence[Sequence[Deck]]
+) -> Sides:  # fmt: skip
+    """Return connectivity of what the network leaves of each person, (person, edge) a side."""
+
+    def read(deck: Deck) -> np.ndarray:
+        fill = reconstruct.by_network(network, samples=deck.samples, period_s=deck.period_s,
+                                      segments=_segments(model, deck), device="cpu")  # fmt: skip
+        return unexplained(
+            deck, lambda run: fill(run, np.zeros(_shape(run, deck.samples), dtype=bool))
+        )
+
+    return _each(decks, read)
+
+
+def unexplained(deck: Deck, explain: Callable[[Run], np.ndarray]) -> np.ndarray:
+    """Return the edges of the correlation of what ``explain`` leaves of the runs, (edge,).
+
+    What is explained is what people share, as far as a model knows it; the rest is a person's own
+    (Cai et al., Hum. Brain Mapp. 42:2691, 2021, with an autoencoder and a dictionary).
+    """
+    left = []
+    for run in deck.runs:
+        kept = reconstruct.scored(run, deck.samples)
+        signal = run.signal[: len(kept)].astype(np.float64)
+        left.append((signal - explain(run)[: len(kept)])[kept])
+    return _edges(np.concatenate(left))
+
+
+def _projected(components: np.ndarray, run: Run) -> np.ndarray:
+    return run.signal @ components @ components.T
+
+
+def _shape(run: Run, samples: int) -> tuple[int, int]:
+    return len(run.signal) // samples, run.signal.shape[1]
+
+
+def gradients(
+    model: BrainMAE, network: BrainMAENetwork, decks: Sequence[Sequence[Deck]]
+) -> Sides:  # fmt: skip
+    """Return how each person would change the embeddings, (person, region * width) a side."""
+    return _each(decks, lambda deck: represent.embedding_gradient(
+        network, deck, segments=_segments(model, deck)).ravel())  # fmt: skip
+
+
+def vectors(
+    model: BrainMAE, network: BrainMAENetwork, decks: Sequence[Sequence[Deck]]
+) -> Sides:  # fmt: skip
+    """Return mean and deviation of the segment vectors, (person, 2 segment width) a side."""
+    width = network.sizes.segment_width
+
+    def read(deck: Deck) -> np.ndarray:
+        names = sorted({run.name for run in deck.runs})
+        each = represent.features(network, deck, names, segments=_segments(model, deck),
+                                  batch=model.batch)  # fmt: skip
+        return each.mean(axis=0)[width:]
+
+    return _each(decks, read)
+
+
+def _segments(model: BrainMAE, deck: Deck) -> int:
+    return learn.segments_of(model, deck.samples, deck.period_s)
 
 
 def _accuracy(sides: Sides) -> float:
     return float(np.mean(metrics.identification(*(_centred(x) for x in sides))))
-
-
-def profile(signal: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return Fisher's z of each region's correlation with each map's course, (region * map,).
-
-    ``signal`` is (time, region), standardised; ``maps`` (region, map).
-    """
-    courses = signal @ maps
-    courses = courses - courses.mean(axis=0)
-    courses /= np.maximum(courses.std(axis=0), 1e-12)
-    found = signal.T @ courses / len(signal)
-    return np.arctanh(np.clip(found, -0.999, 0.999)).ravel()
 
 
 def _signal(part: Sequence[Recording]) -> np.ndarray:
@@ -135,12 +182,6 @@ def _signal(part: Sequence[Recording]) -> np.ndarray:
 
 def _edges(signal: np.ndarray) -> np.ndarray:
     return metrics.edges(metrics.correlation(signal))
-
-
-def _principal(fitted: Fitted, count: int) -> np.ndarray:
-    lagged = fitted.arrays["rival/covariance_3"].values.astype(np.float64)
-    n = len(lagged) // 3
-    return np.linalg.eigh(lagged[n : 2 * n, n : 2 * n])[1][:, ::-1][:, :count]
 
 
 def _centred(profiles: np.ndarray) -> np.ndarray:

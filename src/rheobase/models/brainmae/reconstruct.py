@@ -6,14 +6,14 @@ the visible regions of the same run, never more. Signals are (time, region), sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from rheobase.models.brainmae import masking
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import MOST_FLAGGED, Deck, Run
+from rheobase.models.brainmae.segments import MOST_FLAGGED, Deck, Run, even_windows
 
 MASK_SEED = 1
 NOISE = 0.01
@@ -97,17 +97,11 @@ def fill_deck(
 ) -> torch.Tensor:
     """Return a run as the network makes it, (time, region) float32."""
     made = []
-    for first, count in _windows(len(hidden), segments):
+    for first, count in even_windows(len(hidden), segments):
         batch = deck.deal([(run, first * deck.samples)], count)
         shown = hidden[None, first : first + count, :, None] | batch.lost[..., None, None]
         made.append(network(batch.signal, shown, batch.middle_s)[0].transpose(1, 2).flatten(0, 1))
     return torch.cat(made)
-
-
-def _windows(total: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Yield first segment and length of windows of nearly equal length."""
-    edges = np.linspace(0, total, -(-total // longest) + 1).round().astype(int)
-    yield from zip(edges[:-1].tolist(), np.diff(edges).tolist(), strict=True)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One vector a recording: what an encoder says of it, and the states of its components."""
+"""One vector a recording: what the encoder says, how it would change the embeddings, its states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rheobase.models.brainmae import switching
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import Batch, Deck, windows
+from rheobase.models.brainmae.segments import Batch, Deck, even_windows, windows
 from rheobase.models.brainmae.switching import Switching
 
 ENCODER = "encoder"
@@ -60,6 +60,29 @@ def features(
     vectors = torch.cat(parts).cpu().numpy()
     owner = np.array([deck.runs[run].name for run, _ in chosen])
     return np.stack([vectors[owner == name].mean(axis=0) for name in names])
+
+
+def embedding_gradient(network: BrainMAENetwork, deck: Deck, *, segments: int) -> np.ndarray:
+    """Return the gradient of the reconstruction's error by the embeddings, (region, width) float64.
+
+    Nothing is hidden; the squared error is averaged over all valid entries of the deck's runs. It
+    says how these runs would change the embeddings that everybody shares: what in them is not
+    everybody's. The Fisher score of a generative model (Jaakkola and Haussler 1998) where the
+    network stands for the model and its embeddings for the parameters. Memory is that of one window
+    of ``segments`` segments.
+    """
+    embedding = network.embedding.requires_grad_(True)
+    total = torch.zeros_like(embedding, dtype=torch.float64)
+    entries = torch.zeros((), dtype=torch.float64, device=embedding.device)
+    for number, run in enumerate(deck.runs):
+        for first, count in even_windows(len(run.signal) // deck.samples, segments):
+            batch = deck.deal([(number, first * deck.samples)], count)
+            made = network(batch.signal, batch.lost[..., None, None], batch.middle_s)
+            weight = batch.weight[:, :, None]
+            error = (((made - batch.signal) ** 2) * weight).sum()
+            total += torch.autograd.grad(error, embedding)[0]
+            entries += weight.sum() * made.shape[2]
+    return (total / entries.clamp(min=1)).cpu().numpy()
 
 
 @dataclass(frozen=True)

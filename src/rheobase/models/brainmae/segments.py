@@ -89,6 +89,12 @@ def windows(run: Run, samples: int, segments: int, stride: int) -> list[int]:
     return [s * samples for s in (starts if starts[-1] == last else [*starts, last])]
 
 
+def even_windows(total: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Yield first segment and length of windows of nearly equal length that do not overlap."""
+    edges = np.linspace(0, total, -(-total // longest) + 1).round().astype(int)
+    yield from zip(edges[:-1].tolist(), np.diff(edges).tolist(), strict=True)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Windows of several runs side by side, on one device."""

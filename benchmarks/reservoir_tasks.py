@@ -89,16 +89,15 @@ def table(found: dict[str, dict[str, np.ndarray]]) -> str:
     kinds = list(dict.fromkeys(kind for row in found.values() for kind in row))
     lines: list[Sequence[str]] = [("task", *kinds), ["---", *["---:"] * len(kinds)]]
     for task, row in found.items():
-        digits = 1 if task == "memory capacity" else 3
         nothing = np.full(2, np.nan)
-        lines.append((task, *(_cell(row.get(kind, nothing), digits) for kind in kinds)))
+        lines.append((task, *(_cell(row.get(kind, nothing)) for kind in kinds)))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _cell(values: np.ndarray, digits: int) -> str:
+def _cell(values: np.ndarray) -> str:
     if np.isnan(values).any():
         return ""
-    return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
+    return f"{values.mean():.3g} ± {values.std(ddof=1):.2g}"
 
 
 def valid_times(starts: int = 10, warm: int = 200, steps: int = 800) -> dict[str, np.ndarray]:
@@ -137,6 +136,6 @@ if __name__ == "__main__":
     results = {}
     for title, (maker, scorer) in TASKS.items():
         results[title] = reached(maker, scorer)
-        print(title, {k: np.round(v, 3).tolist() for k, v in results[title].items()}, flush=True)
+        print(title, {k: v.tolist() for k, v in results[title].items()}, flush=True)
     print(table(results))
     print(table({"Lorenz, Lyapunov times": valid_times()}))

@@ -5,9 +5,11 @@ ten starts, bins of a second. The fluorescence passes through the preprocessing 
 """
 
 import functools
+import resource
 
 import numpy as np
 import pytest
+import yaml
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
@@ -18,6 +20,8 @@ from rheobase.models import base
 from rheobase.models.connectome.factors import as_matrix
 from rheobase.preprocess.clean import clean
 from rheobase.recording import Recording
+from rheobase.storage import read_dataset
+from workflow_runs import run
 
 pytestmark = pytest.mark.slow
 FAMILY = "connectome"
@@ -151,3 +155,37 @@ def test_planted_components_are_significant(criterion):
         counts.append(int((arrays["component_p"].values < 0.05).sum()))
     criterion("N12", "easy: components of p < 0.05 (4 planted, 5 fitted)", "4 or more in 4 of 5",
               counts, sum(c >= 4 for c in counts) >= 4, seeds=len(counts))  # fmt: skip
+
+
+def test_the_workflow_finds_planted_motifs_in_a_minute(criterion, tmp_path):
+    dataset = {
+        "modality": "calcium",
+        "source": {"kind": "synthetic", "generator": "calcium", "seed": 0,
+                   "params": {"level": "easy"}},
+        "entities": {"subject": ["m1", "m2", "m3", "m4", "m5", "m6"]},
+        "preprocess": {"input": "raw"}, "split": {"by": "subject", "folds": 2},
+        "models": ["motifs"],
+    }  # fmt: skip
+    motifs = {"family": "connectome", "params": {**PARAMS, "null": {"n": 0}}}
+    config = {"seeds": [0], "datasets": {"planted": dataset}, "models": {"motifs": motifs}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run(tmp_path, "c.yaml", "--cores", "2")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    spent = sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime"))
+    arrays = read_dataset(
+        tmp_path / "results" / "planted" / "models" / "motifs" / "fold-0_seed-0" / "arrays.nc"
+    )
+    made = simulate(seed=0, level="easy")
+    members = np.array([made.members[:, int(n.removeprefix("neuron"))]
+                        for n in arrays["unit"].values.astype(str)]).T  # fmt: skip
+    leading = [np.abs(np.linalg.eigh(as_matrix(a.astype(float)))[1][:, -1])
+               for a in arrays["pattern"].values]  # fmt: skip
+    best = [max(roc_auc_score(m, one) for one in leading) for m in members]
+    passed = min(best) >= 0.95 and spent < 120
+    criterion(
+        "N13", "easy, seed 0, through the workflow: AUC of members, processor seconds",
+        ">= 0.95 for every motif, < 120 (a minute of 2 cores)", [*rounded(best), round(spent, 1)],
+        passed,
+    )  # fmt: skip

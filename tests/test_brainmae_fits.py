@@ -8,7 +8,7 @@ import pytest
 from rheobase import config
 from rheobase.config import ConfigError
 from rheobase.models import base
-from rheobase.models.brainmae import BrainMAE
+from rheobase.models.brainmae import BrainMAE, learn, pretrain
 from rheobase.recording import Recording
 from rheobase.stages import plan
 
@@ -186,3 +186,14 @@ def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):
         config_of(
             tmp_path / "c.yaml", STARTING.replace("init_from: one/mae", f"init_from: {named}")
         )
+
+
+@pytest.mark.parametrize(("missed", "plain", "told"), [(0.91, False, True), (0.9, False, False),
+                                                        (1.0, True, False)])  # fmt: skip
+def test_a_network_that_has_learnt_little_says_so(missed, plain, told):
+    model = base.build("brainmae", params={
+        "pretrain": "plain_autoencoder" if plain else "masked", "learning_rate": 0.006,
+    })  # fmt: skip
+    said = learn.little_learnt(model, pretrain.Curves(loss_masked=[0.5, missed]))
+    assert len(said) == told
+    assert all("misses 91 %" in one and "learning_rate (0.006)" in one for one in said)

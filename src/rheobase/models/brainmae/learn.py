@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rheobase.models.brainmae import BrainMAE
     from rheobase.recording import Recording
 
+MOST_MISSED = 0.9
+"""Share of the variance of hidden training regions missed above which little has been learnt."""
 LEAST_PEOPLE = 5
 """Training people below which none is held out to stop pretraining."""
 
@@ -53,6 +55,7 @@ def fit(
         if not world.writes:
             return Fitted(xr.Dataset())
         curves = vars(found)
+        notices += little_learnt(model, found)
     network.eval()
     arrays, extra = _arrays(network, train, lagged, samples, seed)
     if initial is not None:
@@ -79,6 +82,20 @@ def fit(
         xr.Dataset(arrays, coords=extra), weights=weights, metrics=scalars,
         history={k: v for k, v in curves.items() if v}, notices=tuple(notices),
     )  # fmt: skip
+
+
+def little_learnt(model: BrainMAE, curves: pretrain.Curves) -> list[str]:
+    """Return a sentence where the network hardly fills in what is hidden of its own recordings.
+
+    Signals have variance 1, so an error of 1 is that of each region's mean.
+    """
+    if model.pretrain == "plain_autoencoder" or curves.loss_masked[-1] <= MOST_MISSED:
+        return []
+    return [
+        f"pretraining has learnt little: of hidden regions of the recordings that it learns from "
+        f"it misses {100 * curves.loss_masked[-1]:.0f} % of the variance (100 % is each region's "
+        f"mean); lower learning_rate ({model.learning_rate:g}) or give more steps ({model.steps})"
+    ]
 
 
 def further(

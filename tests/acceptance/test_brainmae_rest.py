@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 FAMILY = "brainmae"
 TESTED_SCANS = 12
 VOLUMES = 60
+SEEDS = (0, 1, 2)
 PARAMS = {
     "segment_width": 128, "pool": "embedding", "embedding_start": "covariance", "crop_s": 80,
     "steps": 1200, "learning_rate": 6e-3, "held_share": 0.0, "label": False,
@@ -95,21 +96,25 @@ def segments(recording, samples):
     return signal[: len(signal) // samples * samples].reshape(-1, samples * signal.shape[1])
 
 
-def test_people_are_found_again_in_their_other_session(shared_data, criterion):
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_are_found_again_in_their_other_session(seed, shared_data, criterion):
     everyone = shared(shared_data)
     sessions = {}
     for one in everyone:
         sessions.setdefault(one.subject, []).append(one)
     train = [s[0] for s in sessions.values() if len(s) == 1]
     test = [cut(one, VOLUMES) for s in sessions.values() if len(s) == 2 for one in s]
-    model = base.build("brainmae", preset="small", params={**PARAMS, "steps": 400})
-    fitted = model.fit(train, seed=0, device="cpu")
+    params = {**PARAMS, "steps": 400, "learning_rate": 3e-3}
+    model = base.build("brainmae", preset="small", params=params)
+    fitted = model.fit(train, seed=seed, device="cpu")
     found = {s.name: s for s in model.evaluate(fitted, test)}
-    maps, encoder = (found[f"identification_{k}accuracy"] for k in ("", "vectors_"))
+    ways = [found[f"identification_{way}accuracy"] for way in ("", "gradient_", "vectors_")]
     measured = {
-        name: {"brainmae": round(one.value, 3), **{k: round(v, 3) for k, v in one.rivals.items()}}
-        for name, one in (("by maps of embeddings", maps), ("by the encoder", encoder))
-    }
-    criterion("A22", f"people found again by {VOLUMES} volumes of another session, "
-              f"{len(test) // 2} people", "by maps: 0.77 and connectivity", measured,
-              maps.value >= 0.77 and maps.value >= maps.rivals["connectivity"])  # fmt: skip
+        one.title: {"brainmae": round(one.value, 3),
+                    **{k: round(v, 3) for k, v in one.rivals.items()}}
+        for one in ways
+    }  # fmt: skip
+    criterion(f"A22-{seed}", f"people found again by {VOLUMES} volumes of another session, "
+              f"{len(test) // 2} people", "by what is left and by embeddings: 0.77, connectivity",
+              measured, all(one.value >= max(0.77, one.rivals["connectivity"])
+                            for one in ways[:2]))  # fmt: skip

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 DRIVES = {
-    "derivative": "the size of the smoothed slope (Gaussian of at least {sigma:g} {unit}) above "
-    "{theta:g} median absolute deviations, where it kept its sign for at least {run:g} {unit}",
+    "derivative": "the size of the smoothed slope (Gaussian of at least {sigma}) above "
+    "{theta:g} median absolute deviations, where it kept its sign for at least {run}",
     "deconvolved": "smoothed deconvolved events",
     "zpos": "the positive part of the z-scored signal",
 }
@@ -25,13 +25,16 @@ def sentences(
 ) -> list[str]:  # fmt: skip
     """Return sentences on affinities, factorisation, tests and communities."""
     how, ntf, null = settings["affinity"], settings["ntf"], settings["null"]
-    unit = "frames" if frames else "s"
+
+    def lasting(value: float) -> str:
+        return f"{value:g} {('frame' if value == 1 else 'frames') if frames else 's'}"
+
     drive = DRIVES[how["drive"]].format(
-        sigma=how["sigma_s"], theta=how["theta"], run=how["min_run_s"], unit=unit
+        sigma=lasting(how["sigma_s"]), theta=how["theta"], run=lasting(how["min_run_s"])
     )
     said = [
-        f"Following the idea of {cite('dyballa2024')}, each signal became a drive in [0, 1]: "
-        f"{drive}, averaged in bins of at least {how['dt_s']:g} {unit} and two samples; the "
+        f"Following a published idea {cite('dyballa2024')}, each signal became a drive in [0, 1]: "
+        f"{drive}, averaged in bins of at least {lasting(how['dt_s'])} and two samples; the "
         f"affinity of two units was {KERNELS[how['kernel']]}.",
         "The tensor of pairs, bins and animals was factorised without negative entries by "
         f"accelerated HALS from {ntf['restarts']} random starts and one from a singular value "
@@ -42,7 +45,7 @@ def sentences(
     if null["n"]:
         said.append(
             f"Components were tested against {null['n']} tensors in which every unit was shifted "
-            f"in a circle by {null['shift_s']:g} {unit} or more."
+            f"in a circle by {lasting(null['shift_s'])} or more."
         )
     said.append(_communities(settings["communities"]))
     if label and settings["label"]:

@@ -195,3 +195,10 @@ def test_only_packages_that_the_run_used_are_credited(report):
     assert "nilearn" not in text_of(dataclasses.replace(made, modality="calcium"))
     edf = {**made.config, "reader": {"format": "edf"}}
     assert "mne 1" in text_of(dataclasses.replace(made, modality="emg", config=edf))
+
+
+def test_families_that_stay_together_are_told(report):
+    split = {"by": "subject", "together": "family"}
+    text = text_of(dataclasses.replace(report, config={**report.config, "split": split}))
+    assert "whole subjects (those who share a value of family always together) that were" in text
+    assert "always together" not in text_of(report)

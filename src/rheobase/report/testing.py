@@ -65,6 +65,8 @@ def _left_out(report: ReportInput) -> str:
     by = str(report.splits.get("by", ""))
     out = UNITS_OUT.get(by, by)
     out = out.replace("subjects", "simulated subjects") if is_synthetic(report) else out
+    if column := (report.config.get("split") or {}).get("together"):
+        out += f" (those who share a value of {column} always together)"
     gap, unit = report.splits.get("gap_s"), "frames" if counts_frames(report) else "s"
     apart = f", {gap:g} {unit} apart from the training part" if gap and by == "time" else ""
     return f"{out} that were left out of training{apart}"

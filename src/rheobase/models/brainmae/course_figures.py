@@ -129,7 +129,9 @@ def runs(found: Map, label: str | None, kind: str | None) -> Drawing | None:
     if len(found.names) < LEAST_RUNS or found.scores.shape[1] < 2:
         return None
     value = kind == "value"
-    known = {label or "label": found.label, "site": found.site}
+    known = {label or "label": found.label}
+    if not np.array_equal(found.site, found.label):
+        known["site"] = found.site
     panels = {k: v for k, v in known.items() if len(set(v.tolist())) > 1}
     panels |= {"mean FD (mm)": found.motion} if np.isfinite(found.motion).any() else {}
     panels = panels or {"": np.zeros(len(found.names), str)}

@@ -27,9 +27,9 @@ ALPHAS = tuple(10.0**power for power in range(-10, 1))
 SCALES, GAINS = (0.05, 0.2, 1.0), (5.0, 10.0)
 BALANCES = (0.0, -0.25, -0.5, -1.0)
 LAWS = (Target("homogeneous", 0.3), Target("homogeneous", 0.5), Target(), Target(a=2, b=2))
-RADII, LEAKS = (0.5, 0.8, 0.95, 1.1), (0.3, 1.0)
-ECHOES = [EchoNetwork(radius=radius, leak=leak, input_scale=scale)
-          for radius in RADII for leak in LEAKS for scale in SCALES]  # fmt: skip
+RADII, LEAKS, BIASES = (0.8, 0.95), (0.3, 1.0), (0.0, 0.5)
+ECHOES = [EchoNetwork(radius=radius, leak=leak, input_scale=scale, bias=bias)
+          for radius in RADII for leak in LEAKS for scale in SCALES for bias in BIASES]  # fmt: skip
 ORDERS = {"VAR, 1 to 10 samples": (1, 2, 5, 10), "tapped delay, 20 to 200": (20, 50, 100, 200)}
 
 

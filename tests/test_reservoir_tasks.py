@@ -184,18 +184,19 @@ def test_a_tapped_delay_of_enough_taps_knows_all_of_a_linear_past():
 
 
 def test_an_echo_state_network_follows_its_equation(rng):
-    networks = [EchoNetwork(30, 10, radius, leak, scale)
-                for radius, leak, scale in [(0.9, 1.0, 0.5), (0.5, 0.3, 1.0)]]  # fmt: skip
+    networks = [EchoNetwork(30, 10, 0.9, 1.0, 0.5), EchoNetwork(30, 10, 0.5, 0.3, 1.0, bias=0.4)]
     many = BatchedEcho(networks, [4], channels=2, dtype=torch.float64)
     u = rng.normal(size=(50, 2))
     states = many.states(u)
     whole = many.weights[0].toarray()
     assert np.abs(np.linalg.eigvals(whole[:, :30])).max() == pytest.approx(1)
+    assert 0.5 < np.abs(many.biases).max() < 1
     for m, one in enumerate(networks):
         x = np.zeros(30)
         for t in range(50):
             drive = one.radius * whole[:, :30] @ x
             drive += one.input_scale / np.sqrt(2) * whole[:, 30:] @ u[t]
+            drive += one.bias * many.biases[0]
             x = (1 - one.leak) * x + one.leak * np.tanh(drive)
             np.testing.assert_allclose(states[0, m, 0, t], x, atol=1e-12)
 

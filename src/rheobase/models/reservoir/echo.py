@@ -1,7 +1,8 @@
 """The rival: a conventional echo-state network, leaky units with tanh (Jaeger 2001).
 
-``x[t+1] = (1 - leak) x[t] + leak tanh(radius W x[t] + input_scale W_in u[t])``, W of spectral
-radius 1. It runs in the same engine, columns being settings of radius, leak and input scale.
+``x[t+1] = (1 - leak) x[t] + leak tanh(radius W x[t] + input_scale W_in u[t] + bias b)``, W of
+spectral radius 1, b uniform on (-1, 1). It runs in the same engine, columns being settings of
+radius, leak, input scale and bias.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class EchoNetwork:
     """Share of the new value, in (0, 1]; 1 forgets the old one."""
     input_scale: float = 0.5
     """Half width of the uniform input weights, over the root of the channels."""
+    bias: float = 0.0
+    """Half width of a constant input to each unit. Without one the network is odd: it answers -u by
+    the opposite of its answer to u, and cannot multiply two inputs."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.degree <= self.n_units:
@@ -62,7 +66,10 @@ class BatchedEcho(Engine):
         self.networks, self.units = list(networks), networks[0].n_units
         self.seeds, self.settings = len(seeds), len(networks)
         self.channels, self.device, self.dtype = channels, device, dtype
-        self.weights = [_draw(networks[0], seed, channels) for seed in seeds]
+        drawn = [_draw(networks[0], seed, channels) for seed in seeds]
+        self.weights = [weights for weights, _ in drawn]
+        self.biases = np.stack([bias for _, bias in drawn])
+        """(seed, unit)"""
 
     def dynamics(self, block: Block, recordings: int) -> EchoColumns:
         return EchoColumns(self, block, recordings)
@@ -81,6 +88,9 @@ class EchoColumns:
 
         self.leak = values("leak").repeat_interleave(recordings)
         self.input_scale = values("input_scale") / float(np.sqrt(engine.channels))
+        biases = torch.as_tensor(engine.biases[block.seeds], dtype=engine.dtype,
+                                 device=engine.device)  # fmt: skip
+        self.bias = biases[:, :, None] * values("bias").repeat_interleave(recordings)
         radius = values("radius").repeat_interleave(recordings)
         scale = torch.ones((engine.units + engine.channels, len(radius)), dtype=engine.dtype,
                            device=engine.device)  # fmt: skip
@@ -95,14 +105,14 @@ class EchoColumns:
 
     def step(self, now: Tensor, potential: Tensor | None, after: Tensor) -> Tensor | None:
         """Write the next state into ``after`` (seed, unit, column)."""
-        target = self.product(now * self.before).view(after.shape).tanh_()
+        target = self.product(now * self.before).view(after.shape).add_(self.bias).tanh_()
         old = now.view(len(after), -1, now.shape[1])[:, : self.units]
         torch.lerp(old, target, self.leak, out=after)
         return potential
 
 
-def _draw(network: EchoNetwork, seed: int, channels: int) -> csr_array:
-    """Return coupling of spectral radius 1 and the input weights beside it."""
+def _draw(network: EchoNetwork, seed: int, channels: int) -> tuple[csr_array, np.ndarray]:
+    """Return coupling of spectral radius 1 with the input weights beside it, and biases."""
     generator = np.random.Generator(np.random.PCG64(seed))
     n = network.n_units
     mask = generator.random((n, n)) < network.degree / n
@@ -111,4 +121,5 @@ def _draw(network: EchoNetwork, seed: int, channels: int) -> csr_array:
     if radius < 1e-9:
         raise ValueError(f"echo: degree {network.degree} leaves no loop in the network; raise it")
     inputs = generator.uniform(-1, 1, (n, channels))
-    return csr_array(hstack([csr_array(coupling / radius), csr_array(inputs)]))
+    whole = csr_array(hstack([csr_array(coupling / radius), csr_array(inputs)]))
+    return whole, generator.uniform(-1, 1, n)

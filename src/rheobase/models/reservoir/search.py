@@ -32,7 +32,7 @@ SPACE: dict[str, Any] = {
     "frac_input": (0.3, 1.0),
     "degree": (10, 50, 100),
 }
-ECHO_RADII, ECHO_LEAKS = (0.5, 0.8, 0.95, 1.1), (0.1, 0.3, 1.0)
+ECHO_RADII, ECHO_LEAKS, ECHO_BIASES = (0.5, 0.8, 0.95, 1.1), (0.1, 0.3, 1.0), (0.0, 0.5)
 KEPT = 3
 """One trial of so many goes on in the halving."""
 
@@ -84,7 +84,8 @@ def draw(
         if kind == "tanh":
             radius, leak = _at(levels[-2], ECHO_RADII), _at(levels[-1], ECHO_LEAKS)
             scale = own.get("input_scale", base.input_scale)
-            echo = EchoNetwork(base.n_units, own["degree"], radius, leak, scale)
+            bias = _at(levels[-3], ECHO_BIASES)
+            echo = EchoNetwork(base.n_units, own["degree"], radius, leak, scale, bias)
             trials.append(Trial(echo))
         elif kind == "global":
             trials.append(Trial(replace(base, **own, balance=_at(levels[-3], balances))))

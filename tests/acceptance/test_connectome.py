@@ -158,6 +158,7 @@ def test_planted_components_are_significant(criterion):
 
 
 def test_the_workflow_finds_planted_motifs_in_a_minute(criterion, tmp_path):
+    """Fold 1 learns from m1 to m3; the training animals of fold 0, m4 to m6, lack motif 0."""
     dataset = {
         "modality": "calcium",
         "source": {"kind": "synthetic", "generator": "calcium", "seed": 0,
@@ -175,7 +176,7 @@ def test_the_workflow_finds_planted_motifs_in_a_minute(criterion, tmp_path):
     assert done.returncode == 0, done.stderr
     spent = sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime"))
     arrays = read_dataset(
-        tmp_path / "results" / "planted" / "models" / "motifs" / "fold-0_seed-0" / "arrays.nc"
+        tmp_path / "results" / "planted" / "models" / "motifs" / "fold-1_seed-0" / "arrays.nc"
     )
     made = simulate(seed=0, level="easy")
     members = np.array([made.members[:, int(n.removeprefix("neuron"))]

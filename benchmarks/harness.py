@@ -50,6 +50,10 @@ class Peer:
     run: Call | Command
 
 
+LIMITS = {"cpu_s": "CPU s", "wall_s": "s wall", "peak_mb": "MB"}
+"""What may be limited, with its unit"""
+
+
 @dataclass(frozen=True)
 class Case:
     """One line of the table; ``equal`` is required with a peer."""
@@ -60,6 +64,7 @@ class Case:
     equal: Equal | None = None
     repeats: int = 3
     limit_cpu_s: float | None = None
+    limit_peak_mb: float | None = None
 
     def __post_init__(self) -> None:
         if (self.peer is None) != (self.equal is None):
@@ -110,7 +115,7 @@ def measure(case: Case) -> Row:
         sides = interleave([case.ours, *([peer.run] if peer else [])], case.repeats)
     except Failed as error:
         return {**row, "failed": str(error)}
-    row.update(_own(sides[0], case.limit_cpu_s))
+    row.update(_own(sides[0], case))
     if peer is not None and case.equal is not None:
         row.update(_beside(sides[0], sides[1], case.equal))
     return row
@@ -132,11 +137,17 @@ def interleave(sides: Iterable[Call | Command], repeats: int) -> list[Side]:
         return [Side(c, one.peak_mb, r) for c, one, r in zip(costs, running, results, strict=True)]
 
 
-def _own(ours: Side, limit: float | None) -> Row:
+def _own(ours: Side, case: Case) -> Row:
     row: Row = {"ours_cpu_s": round(ours.cpu_s, 4), "ours_peak_mb": round(ours.peak_mb, 1)}
     row.update(_numbers("ours", ours))
-    if limit is not None:
-        row.update(limit_cpu_s=limit, within_limit=ours.cpu_s <= limit)
+    kept = []
+    for name, value in (("cpu_s", ours.cpu_s), ("peak_mb", ours.peak_mb)):
+        limit = getattr(case, f"limit_{name}")
+        if limit is not None:
+            row[f"limit_{name}"] = limit
+            kept.append(value <= limit)
+    if kept:
+        row["within_limit"] = all(kept)
     return row
 
 
@@ -265,12 +276,10 @@ def remark(row: Row) -> str:
     """Return what else a reader of a row must know: failures, limits and further numbers."""
     words = [f"{key}: {row[key]}" for key in ("failed", "skipped") if key in row]
     if "within_limit" in row:
-        limit, unit = (
-            (row["limit_cpu_s"], "CPU s")
-            if "limit_cpu_s" in row
-            else (row["limit_wall_s"], "s wall")
-        )
-        words.append(f"{'within' if row['within_limit'] else 'OVER'} the limit of {limit:g} {unit}")
-    own = {"limit_cpu_s", "limit_wall_s", "within_limit", "failed", "skipped", *empty_row("")}
+        limits = " and ".join(f"{row[f'limit_{name}']:g} {unit}" for name, unit in LIMITS.items()
+                              if f"limit_{name}" in row)  # fmt: skip
+        words.append(f"{'within' if row['within_limit'] else 'OVER'} the limit of {limits}")
+    own = {*(f"limit_{name}" for name in LIMITS), "within_limit", "failed", "skipped",
+           *empty_row("")}  # fmt: skip
     words += [f"{key.replace('_', ' ')} {value:g}" for key, value in row.items() if key not in own]
     return "; ".join(words)

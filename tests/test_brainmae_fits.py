@@ -188,12 +188,25 @@ def test_a_fit_that_is_not_there_is_named(tmp_path, named, sentence):
         )
 
 
-@pytest.mark.parametrize(("missed", "plain", "told"), [(0.91, False, True), (0.9, False, False),
-                                                        (1.0, True, False)])  # fmt: skip
-def test_a_network_that_has_learnt_little_says_so(missed, plain, told):
-    model = base.build("brainmae", params={
-        "pretrain": "plain_autoencoder" if plain else "masked", "learning_rate": 0.006,
-    })  # fmt: skip
-    said = learn.little_learnt(model, pretrain.Curves(loss_masked=[0.5, missed]))
-    assert len(said) == told
-    assert all("misses 91 %" in one and "learning_rate (0.006)" in one for one in said)
+@pytest.mark.parametrize(
+    ("params", "curves", "said"),
+    [
+        ({}, {"loss_masked": [0.5, 0.91]}, "the recordings that it learns from it misses 91 %"),
+        ({}, {"loss_masked": [0.95, 0.9]}, ""),
+        ({}, {"loss_masked": [0.5], "held_r2_50": [0.0, 0.08, 0.02]}, "held out it misses 92 %"),
+        ({}, {"loss_masked": [0.95], "held_r2_50": [0.0, 0.11, 0.02]}, ""),
+        ({"mask": "segment"}, {"loss_masked": [1.0]}, ""),
+        ({"pretrain": "plain_autoencoder"}, {"loss_masked": [1.0]}, ""),
+    ],
+)
+def test_a_network_that_has_learnt_little_says_so(params, curves, said):
+    model = base.build("brainmae", params={"learning_rate": 0.006, **params})
+    found = learn.little_learnt(model, pretrain.Curves(**curves))
+    assert len(found) == bool(said)
+    assert all(said in one and "lower learning_rate than 0.006" in one for one in found)
+
+
+def test_a_fit_to_noise_says_that_it_learnt_little(rng):
+    model = base.build("brainmae", params={"width": 8, "heads": 2, "steps": 3, "label": False})
+    said = model.fit([recording(rng, i) for i in range(4)], seed=0, device="cpu").notices
+    assert any(one.startswith("pretraining has learnt little") for one in said)

@@ -8,7 +8,8 @@ import torch
 from scipy.spatial.distance import cdist
 
 from rheobase.models import base
-from rheobase.models.brainmae import people, represent
+from rheobase.models.brainmae import people, pretrain, represent
+from rheobase.models.brainmae.pretrain import Curves
 from rheobase.recording import Recording
 from test_brainmae import deck, network, some_runs
 from test_brainmae_values import REGIONS, SMALL, links, person, scored
@@ -39,13 +40,13 @@ def fit(sessions):
 
 @pytest.fixture(scope="module")
 def found(fit, sessions):
-    return scored(*fit, sessions)
+    return scored(fit[0], fit[1], sessions)
 
 
 def again(first, second):
     """Return how often the nearest by correlation is the same person, features standardised."""
     sides = [(x - x.mean(axis=0)) / x.std(axis=0) for x in (first, second)]
-    far = cdist(*sides, "correlation")
+    far = cdist(sides[0], sides[1], "correlation")
     return np.mean([np.mean(far.argmin(axis=axis) == np.arange(len(first))) for axis in (0, 1)])
 
 
@@ -74,14 +75,51 @@ def test_a_rival_leaves_what_its_components_leave(fit, found, sessions):
 
 def test_every_way_stands_beside_the_network_before_training(fit, found, sessions):
     start = people.untrained(*fit)
-    decks = people._decks(
-        fit[1], [([a], [b]) for a, b in zip(sessions[:8], sessions[8:], strict=True)]
-    )
+    pairs = [([a], [b]) for a, b in zip(sessions[:8], sessions[8:], strict=True)]
+    _, decks, short = people._long_enough(3, pairs)
+    assert not short
     for name, read in (("identification_accuracy", people.residuals),
                        ("identification_gradient_accuracy", people.gradients),
                        ("identification_vectors_accuracy", people.vectors)):  # fmt: skip
         wanted = again(*read(fit[0], start, decks))
         assert found[name].rivals["untrained_network"] == pytest.approx(wanted)
+
+
+def test_the_start_is_what_training_began_with(fit, sessions, monkeypatch):
+    seen = {}
+
+    def untouched(network, *given, **how):
+        seen.update({name: value.clone() for name, value in network.state_dict().items()})
+        return Curves([1.0], [1.0], [1.0])
+
+    monkeypatch.setattr(pretrain, "train", untouched)
+    model = base.build("brainmae", params={**SMALL, "label": False,
+                                           "embedding_start": "covariance"})  # fmt: skip
+    made = model.fit(sessions[:3], seed=5, device="cpu")
+    before = torch.get_rng_state()
+    for name, value in people.untrained(model, made).state_dict().items():
+        torch.testing.assert_close(value, seen[name], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(torch.get_rng_state(), before)
+
+
+def test_a_short_person_is_left_out_by_name(fit, sessions):
+    def cut(one):
+        return one.segment(0, 15)
+
+    some = [cut(one) if one.subject == "02" else one for one in sessions]
+    found = scored(fit[0], fit[1], some)["identification_accuracy"]
+    assert found.chance == 1 / (PEOPLE - 1)
+    assert found.note.endswith("left out, too short: 02")
+    alone = [one if one.subject == "00" else cut(one) for one in sessions if one.subject < "02"]
+    assert "identification_accuracy" not in (few := scored(fit[0], fit[1], alone))
+    note = next(iter(few.values())).note
+    assert "people are not looked for again, too short for it: 01" in note
+
+
+def test_a_start_from_elsewhere_has_no_untrained_network(fit, sessions):
+    model = dataclasses.replace(fit[0], init_from="other/mae")
+    found = scored(model, fit[1], sessions)["identification_accuracy"]
+    assert set(found.rivals) == {"connectivity", "principal_components"}
 
 
 def test_a_deviation_is_scaled_as_the_others_on_its_side(rng):
@@ -94,7 +132,9 @@ def test_a_gradient_is_that_of_the_error_of_all_valid_entries(rng):
     made = [some_runs(rng, people=1, length=27)[0], some_runs(rng, people=2, length=40)[1]]
     made[0].valid[[1, 12, 13, 14]] = False
     net, cards = network(), deck(made)
+    net.embedding.requires_grad_(False)
     found = represent.embedding_gradient(net, cards, segments=5)
+    assert not net.embedding.requires_grad
 
     def error():
         total, count = 0.0, 0

@@ -1,7 +1,6 @@
 """What BrainMAE must show where a label is planted in connectivity, or in time only."""
 
 import functools
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -119,15 +118,19 @@ def knowing(made):
     return float(np.mean((np.array(up) > np.array(down)) == made.classes))
 
 
-@pytest.mark.parametrize("seed", ORDERED)
-def test_the_order_of_states_is_looked_for(seed, criterion):
-    made = planted("order", seed)
-    apart = [np.abs(a - b).max() for a, b in combinations(made.covariances[0], 2)]
-    assert min(apart) > 0.5
-    found = accuracies("order", seed) | {"knowing the states": knowing(made)}
-    criterion(f"A19-order-{seed}", "accuracy, states follow each other up or down",
-              "finetune above 0.5 (aim: 0.70)", told(found),
-              found["finetune"] > 0.5)  # fmt: skip
+def test_the_order_of_states_is_looked_for(criterion):
+    """The gate is the mean over seeds against what coins give; seed 0 is told beside it."""
+    every = {seed: accuracies("order", seed) for seed in (0, *ORDERED)}
+    for seed, found in every.items():
+        found["knowing the states"] = knowing(planted("order", seed))
+    mean = float(np.mean([every[seed]["finetune"] for seed in ORDERED]))
+    least = float(binom.ppf(0.95, RUNS * len(ORDERED), 0.5)) / (RUNS * len(ORDERED))
+    seen = min(every[seed]["knowing the states"] for seed in ORDERED)
+    criterion("A19-order", "accuracy, states follow each other up or down: finetune, mean of seeds "
+              "1, 2, 3 (in seed 0 two states are the same, so that nobody can see the order)",
+              f"above {least:.3f} (aim: 0.70); 0.75 in each knowing the states",
+              [round(mean, 3), {seed: told(found) for seed, found in every.items()}],
+              mean > least and seen >= 0.75, seeds=len(ORDERED))  # fmt: skip
 
 
 def test_the_order_of_seed_0_cannot_be_seen():

@@ -85,16 +85,24 @@ def fit(
 
 
 def little_learnt(model: BrainMAE, curves: pretrain.Curves) -> list[str]:
-    """Return a sentence where the network hardly fills in what is hidden of its own recordings.
+    """Return a sentence where the network hardly fills in what is hidden from it.
 
-    Signals have variance 1, so an error of 1 is that of each region's mean.
+    Of the people held out, with half of the regions hidden, as the network that is kept does it;
+    where nobody is held out, of the recordings that it learns from. Signals have variance 1, so an
+    error of 1 is that of each region's mean. Nothing where whole frames or segments are hidden.
     """
-    if model.pretrain == "plain_autoencoder" or curves.loss_masked[-1] <= MOST_MISSED:
+    if model.pretrain == "plain_autoencoder" or model.mask in ("frame", "segment"):
+        return []
+    held = bool(curves.held_r2_50)
+    missed = 1 - max(curves.held_r2_50) if held else curves.loss_masked[-1]
+    if missed <= MOST_MISSED:
         return []
     return [
-        f"pretraining has learnt little: of hidden regions of the recordings that it learns from "
-        f"it misses {100 * curves.loss_masked[-1]:.0f} % of the variance (100 % is each region's "
-        f"mean); lower learning_rate ({model.learning_rate:g}) or give more steps ({model.steps})"
+        "pretraining has learnt little: of hidden regions of "
+        f"{'people held out' if held else 'the recordings that it learns from'} it misses "
+        f"{100 * missed:.0f} % of the variance (100 % is each region's mean); either regions share "
+        f"too little, or a lower learning_rate than {model.learning_rate:g}, more warm_up or more "
+        f"than {model.steps} steps may help"
     ]
 
 

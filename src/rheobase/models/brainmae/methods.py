@@ -38,6 +38,12 @@ def sentences(
         "components, ridge regression with a penalty chosen on people left out, and Gaussians "
         "conditioned on the visible regions."
     )
+    said.append(
+        "Where the test part held two or more people, each was looked for in another session or "
+        "half: by connectivity of what the network left unexplained (an idea of "
+        f"{cite('cai2021')}), by the gradient of its error by the region embeddings, and by mean "
+        "and deviation of its segment vectors, centred and scaled over people."
+    )
     if settings["label"] and label and label["over_time"]:
         said.append(_blocks(settings["label_training"], label["name"], frames))
     elif settings["label"] and label:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from rheobase import metrics
 from rheobase.models import identify
@@ -28,49 +30,53 @@ Sides = list[np.ndarray]
 
 def scores(
     model: BrainMAE, fitted: Fitted, network: BrainMAENetwork, test: Sequence[Recording]
-) -> list[Score]:
+) -> tuple[list[Score], tuple[str, ...]]:
     """Return how often a person is nearest to that person's other session, or half, in three ways.
 
     By connectivity of what the network leaves unexplained, nothing being hidden; by the gradient of
     its error by the embeddings; and by the encoder: mean and deviation of the segment vectors. Each
     feature is centred and scaled over the people of its side. Rivals are connectivity, connectivity
     of what the training part's first principal components leave, and the same of the network before
-    it was trained. Nothing with fewer than two people.
+    it was trained here. People with too short a side are left out and named; with fewer than two
+    left there are no scores but a sentence.
     """
     pairs, between = identify.pairs(test)
-    signals = [[_signal(pair[side]) for pair in pairs] for side in (0, 1)]
-    if len(pairs) < 2 or any(len(x) < LEAST_VOLUMES for side in signals for x in side):
-        return []
-    decks = _decks(fitted, pairs)
-    if decks is None:
-        return []
+    kept, decks, short = _long_enough(int(fitted.arrays["samples"]), pairs)
+    if len(kept) < 2:
+        said = f"people are not looked for again, too short for it: {', '.join(short)}"
+        return [], (said,) if len(pairs) > 1 else ()
     components = fitted.arrays["rival/components"].values
     always = {
-        "connectivity": _accuracy([np.stack([_edges(x) for x in side]) for side in signals]),
+        "connectivity": _accuracy([np.stack([_edges(own_standard(pair[side])) for pair in kept])
+                                   for side in (0, 1)]),
         "principal_components": _accuracy(
             _each(decks, lambda deck: unexplained(deck, partial(_projected, components)))
         ),
-    }
-    start = untrained(model, fitted)
+    }  # fmt: skip
+    start = untrained(model, fitted) if model.init_from is None else None
+    left = f"; left out, too short: {', '.join(short)}" if short else ""
     made = []
     for name, by, read in (
         ("identification_accuracy", "by what is left unexplained", residuals),
         ("identification_gradient_accuracy", "by the gradient of the embeddings", gradients),
         ("identification_vectors_accuracy", "by the encoder", vectors),
     ):
-        ours, before = (read(model, one, decks) for one in (network, start))
-        beside = always | {"untrained_network": _accuracy(before)}
-        made.append(_score(model, fitted, test, ours, beside, between, name, by))
-    return made
+        beside = dict(always)
+        if start is not None:
+            beside["untrained_network"] = _accuracy(read(model, start, decks))
+        one = _score(model, fitted, test, read(model, network, decks), beside, between, name, by)
+        made.append(replace(one, note=one.note + left))
+    return made, ()
 
 
 def untrained(model: BrainMAE, fitted: Fitted) -> BrainMAENetwork:
     """Return the network as it was before pretraining."""
     arrays = fitted.arrays
     covariance = reconstruct.same_frame(arrays["rival/covariance_3"].values.astype(np.float64))
-    return learn.first_network(
-        model, arrays.sizes["unit"], int(arrays["samples"]), covariance, int(arrays["seed"])
-    ).eval()
+    with torch.random.fork_rng(devices=[]):
+        return learn.first_network(
+            model, arrays.sizes["unit"], int(arrays["samples"]), covariance, int(arrays["seed"])
+        ).eval()
 
 
 def _score(
@@ -88,20 +94,24 @@ def _score(
     )  # fmt: skip
 
 
-def _decks(fitted: Fitted, pairs: Sequence[tuple[Any, Any]]) -> list[list[Deck]] | None:
-    """Return the runs of each person on each side; None where one is too short for the network."""
-    samples, made = int(fitted.arrays["samples"]), []
-    for side in (0, 1):
-        decks = []
-        for pair in pairs:
-            try:
-                stretches, _ = runs(pair[side], samples)
-            except ValueError:
-                return None
-            period_s = 1 / pair[side][0].rate
-            decks.append(Deck(stretches, samples=samples, period_s=period_s, device="cpu"))
-        made.append(decks)
-    return made
+def _long_enough(
+    samples: int, pairs: Sequence[tuple[identify.Side, identify.Side]]
+) -> tuple[list[tuple[identify.Side, identify.Side]], list[list[Deck]], list[str]]:
+    """Return people with both sides long enough, their runs on each side, and who is left out."""
+    kept, decks, short = [], [[], []], []
+    for pair in pairs:
+        try:
+            found = [runs(side, samples)[0] for side in pair]
+        except (ValueError, IndexError):
+            found = []
+        if not found or min(len(own_standard(side)) for side in pair) < LEAST_VOLUMES:
+            short.append((pair[0] or pair[1])[0].subject)
+            continue
+        kept.append(pair)
+        for side, stretches in enumerate(found):
+            decks[side].append(Deck(stretches, samples=samples, period_s=1 / pair[side][0].rate,
+                                    device="cpu"))  # fmt: skip
+    return kept, decks, short
 
 
 def _each(decks: Sequence[Sequence[Deck]], read: Callable[[Deck], np.ndarray]) -> Sides:
@@ -174,10 +184,6 @@ def _segments(model: BrainMAE, deck: Deck) -> int:
 
 def _accuracy(sides: Sides) -> float:
     return float(np.mean(metrics.identification(*(_centred(x) for x in sides))))
-
-
-def _signal(part: Sequence[Recording]) -> np.ndarray:
-    return own_standard(part).astype(np.float64)
 
 
 def _edges(signal: np.ndarray) -> np.ndarray:

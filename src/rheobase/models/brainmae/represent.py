@@ -71,7 +71,8 @@ def embedding_gradient(network: BrainMAENetwork, deck: Deck, *, segments: int) -
     network stands for the model and its embeddings for the parameters. Memory is that of one window
     of ``segments`` segments.
     """
-    embedding = network.embedding.requires_grad_(True)
+    embedding, learned = network.embedding, network.embedding.requires_grad
+    embedding.requires_grad_(True)
     total = torch.zeros_like(embedding, dtype=torch.float64)
     entries = torch.zeros((), dtype=torch.float64, device=embedding.device)
     for number, run in enumerate(deck.runs):
@@ -82,6 +83,7 @@ def embedding_gradient(network: BrainMAENetwork, deck: Deck, *, segments: int) -
             error = (((made - batch.signal) ** 2) * weight).sum()
             total += torch.autograd.grad(error, embedding)[0]
             entries += weight.sum() * made.shape[2]
+    embedding.requires_grad_(learned)
     return (total / entries.clamp(min=1)).cpu().numpy()
 
 

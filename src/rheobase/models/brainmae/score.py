@@ -55,9 +55,10 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
                        for name, fill in fills.items()}  # fmt: skip
             made.append(reconstruction(tallies, ratio))
     made += fidelity.scores(half)
-    made += people.scores(model, fitted, network, test)
+    found_again, not_looked_for = people.scores(model, fitted, network, test)
+    made += found_again
     first = made[0]
-    note = "; ".join(filter(None, [first.note, *left_out]))
+    note = "; ".join(filter(None, [first.note, *left_out, *not_looked_for]))
     caution = "; ".join(filter(None, [flattered, first.caution or caution]))
     return [replace(first, note=note, caution=caution), *made[1:]]
 

@@ -27,7 +27,7 @@ def shipped(tmp_path, monkeypatch):
 
 
 def test_plain_snakemake_plans_the_demonstration(shipped):
-    assert planned(shipped)["fit"] == 13
+    assert planned(shipped)["fit"] == 19
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

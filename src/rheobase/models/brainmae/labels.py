@@ -140,7 +140,7 @@ def _fit(
 def said_of(epochs: Mapping[str, int]) -> str:
     """Return for how many epochs encoders were trained for the label; 0 where that did not help."""
     each = ", ".join(f"{name} {count}" for name, count in epochs.items())
-    return f"epochs of training for the label, chosen on people held out: {each}"
+    return f"epochs of training for the label, chosen on a part held out: {each}"
 
 
 def _begin(

@@ -91,6 +91,19 @@ class Placed:
     seed: int
     fitted: Fitted
 
+    def named(self, *, several: bool) -> str:
+        """Return fold and seed in words, with the dataset where there are ``several``."""
+        place = f"fold {self.fold}, seed {self.seed}"
+        return f"{self.dataset}, {place}" if several else place
+
+    def apart(self, other: Placed) -> str:
+        """Return in words what sets this fit apart from another of the same model."""
+        if self.dataset != other.dataset:
+            return "other dataset"
+        if self.fold == other.fold:
+            return "other seed"
+        return "other fold" if self.seed == other.seed else "other fold and seed"
+
 
 class Model(Protocol):
     """What every family provides; ``transform``, ``resume``, ``methods``, ``across`` are optional.

@@ -77,7 +77,8 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
 
     several = len({fit.dataset for fit in fits}) > 1
     rows = [
-        {"pair": _shared(a, b), "first": _name(a, several), "second": _name(b, several)} | {
+        {"pair": a.apart(b), "first": a.named(several=several),
+         "second": b.named(several=several)} | {
             thing: agreement(a.fitted.arrays[thing].values, b.fitted.arrays[thing].values)
             for thing in THINGS if thing in a.fitted.arrays and thing in b.fitted.arrays
         }
@@ -92,19 +93,6 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
 def _comparable(a: Placed, b: Placed) -> bool:
     one, other = (x.fitted.arrays["unit"].values.astype(str).tolist() for x in (a, b))
     return one == other
-
-
-def _shared(a: Placed, b: Placed) -> str:
-    if a.dataset != b.dataset:
-        return "other dataset"
-    if a.fold == b.fold:
-        return "other seed"
-    return "other fold" if a.seed == b.seed else "other fold and seed"
-
-
-def _name(fit: Placed, several: bool) -> str:
-    place = f"fold {fit.fold}, seed {fit.seed}"
-    return f"{fit.dataset}, {place}" if several else place
 
 
 def _dots(table) -> Drawing:  # noqa: ANN001

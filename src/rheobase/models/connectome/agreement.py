@@ -55,8 +55,8 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
         if several and one.dataset == other.dataset:
             continue
         if found := alike(one, other):
-            rows.append({"pair": _shared(one, other), "first": _name(one, several),
-                         "second": _name(other, several), "components": found[0],
+            rows.append({"pair": one.apart(other), "first": one.named(several=several),
+                         "second": other.named(several=several), "components": found[0],
                          "mean_pattern": found[1]})  # fmt: skip
     if not rows:
         return {}
@@ -83,16 +83,3 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
     alt = f"Agreement of components over {len(rows)} pairs of fits, mean {mean:.2f}."
     title = "Are the same components found again"
     return {"agreement": Drawing(figure, title, caption, alt, table.round(4))}
-
-
-def _shared(one: Placed, other: Placed) -> str:
-    if one.dataset != other.dataset:
-        return "other dataset"
-    if one.fold == other.fold:
-        return "other seed"
-    return "other fold" if one.seed == other.seed else "other fold and seed"
-
-
-def _name(fit: Placed, several: bool) -> str:
-    place = f"fold {fit.fold}, seed {fit.seed}"
-    return f"{fit.dataset}, {place}" if several else place

@@ -16,7 +16,7 @@ VOLUMES = 60
 SEEDS = (0, 1, 2)
 PARAMS = {
     "segment_width": 128, "pool": "embedding", "embedding_start": "covariance", "crop_s": 80,
-    "steps": 1200, "learning_rate": 6e-3, "held_share": 0.0, "label": False,
+    "steps": 1200, "learning_rate": 3e-3, "held_share": 0.0, "label": False,
 }  # fmt: skip
 
 
@@ -52,10 +52,8 @@ def cut(recording, volumes):
     )  # fmt: skip
 
 
-def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
-    shared_data, criterion
-):
-    everyone = shared(shared_data)
+def apart(everyone):
+    """Return the scans of people to train on and those of others, 12 at most, whole people."""
     people = sorted({r.subject for r in everyone})
     np.random.default_rng(0).shuffle(people)
     test, count = [], 0
@@ -64,10 +62,17 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
         if count + own <= TESTED_SCANS:
             test.append(person)
             count += own
-    train = [r for r in everyone if r.subject not in test]
-    unseen = [r for r in everyone if r.subject in test]
+    return ([r for r in everyone if r.subject not in test],
+            [r for r in everyone if r.subject in test])  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
+    seed, shared_data, criterion
+):
+    train, unseen = apart(shared(shared_data))
     model = base.build("brainmae", preset="small", params=PARAMS)
-    fitted = model.fit(train, seed=0, device="cpu")
+    fitted = model.fit(train, seed=seed, device="cpu")
     wanted = [f"masked_r2_{share}" for share in (25, 50, 75)]
     found = {s.name: s for s in model.evaluate(fitted, unseen) if s.name in wanted}
     measured: dict[str, object] = {
@@ -76,8 +81,9 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
     }
     seen = {s.name: s.value for s in model.evaluate(fitted, train[:TESTED_SCANS])}
     measured["on people trained on"] = {name: round(seen[name], 3) for name in wanted}
-    measured["segments by as many components"] = round(by_components(train, unseen), 3)
-    criterion("A21", "R2 on hidden regions of 12 scans of people not trained on",
+    if seed == SEEDS[0]:
+        measured["segments by as many components"] = round(by_components(train, unseen), 3)
+    criterion(f"A21-{seed}", "R2 on hidden regions of 12 scans of people not trained on",
               "above that of 10 components at 25, 50 and 75 %", measured,
               all(s.value > s.rivals["pca"] for s in found.values()))  # fmt: skip
 
@@ -104,7 +110,7 @@ def test_people_are_found_again_in_their_other_session(seed, shared_data, criter
         sessions.setdefault(one.subject, []).append(one)
     train = [s[0] for s in sessions.values() if len(s) == 1]
     test = [cut(one, VOLUMES) for s in sessions.values() if len(s) == 2 for one in s]
-    params = {**PARAMS, "steps": 400, "learning_rate": 3e-3}
+    params = {**PARAMS, "steps": 400}
     model = base.build("brainmae", preset="small", params=params)
     fitted = model.fit(train, seed=seed, device="cpu")
     found = {s.name: s for s in model.evaluate(fitted, test)}

@@ -27,7 +27,7 @@ MARKS = {"brainmae": "o", "linear_interpolation": "x", "pca": "s", "conditional_
          "training_average": "P"}  # fmt: skip
 WORDS = {
     "truth": "measured", "brainmae": "BrainMAE", "linear_interpolation": "linear interpolation",
-    "pca": "PCA, 10", "conditional_gaussian": "conditional Gaussian",
+    "pca": "PCA", "conditional_gaussian": "conditional Gaussian",
     "conditional_gaussian_3": "conditional Gaussian, 3 frames", "ridge": "ridge",
     "mean": "mean", "training_average": "training average",
 }  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 from runpy import run_path
 
@@ -78,7 +80,17 @@ def test_names_of_rivals_are_wrapped_and_never_cut(report):
     made = dataclasses.replace(score, comparisons=(rival, *score.comparisons[1:]))
     assert lines_of("lag1 autocorrelation") == ["lag1", "autocorrelation"]
     assert "…" not in dot_plot(made, Counter()).body
-    assert ">lag1<" in static(made, "words")
+    written = "".join(re.findall(r">([^<]+)</text>", static(made, "words")))
+    assert "lag1autocorrelationofunits" in written.replace(" ", "")
+
+
+def test_a_long_title_beside_a_plot_is_wrapped(report):
+    (score, *_) = summaries_of(report)["echo"]
+    long = dataclasses.replace(score, title="likelihood of <held-out> connectivity & more")
+    body = str(dot_plot(long, Counter()).body)
+    spec = json.loads(re.search(r"data-plot[^>]*>(.*?)</script>", body).group(1))
+    title = spec["layout"]["yaxis"]["title"]["text"]
+    assert title == "likelihood of &lt;held-out&gt;<br>connectivity &amp; more"
 
 
 def test_an_interval_is_cut_at_the_bounds_of_its_score(report):

@@ -125,7 +125,7 @@ def test_the_first_score_of_each_further_question_stands_in_the_verdict():
         planted(GAPS, name="masked_r2_75"),
     )
     found = told(*scores)
-    assert "mae is better than its best rival, ridge: decode R² 0.578 against 0.373" in found.short
+    assert "better than its best rival, ridge: decoding R² 0.578 against 0.373" in found.short
     assert (
         "On masked R² 50 it is behind its best rival, ridge, in all 3 folds: 0.183 against 0.373 "
         "(corrected p = 0.15), which the test does not settle." in found.short

@@ -24,6 +24,8 @@ SPOKEN = {
     "pca": "PCA",
     "auroc": "AUROC",
     "meanmlp": "meanMLP",
+    "lr": "linear model",
+    "decode": "decoding",
 }
 BOUNDS = {
     "accuracy": (0.0, 1.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -13,11 +14,15 @@ from rheobase.evaluate.summaries import ScoreSummary
 from rheobase.evaluate.words import interval_text, number, within_bounds
 from rheobase.report.embed import Figure, csv_address, script_json
 from rheobase.report.interactive import Column, plotly_spec
-from rheobase.report.svg import Axis, Canvas, picture, text_at
+from rheobase.report.svg import HEIGHT, Axis, Canvas, picture, text_at
 
 MAX_INTERACTIVE = 24
 MAX_RIVALS = 6
 COLUMN_WIDTH, NARROW_WIDTH, MANY = 16, 13, 5
+TITLE_WIDTH = 28
+"""Letters of an upright title that fit beside a plot"""
+LETTER, LINE = 6.2, 13
+"""Width and height of a letter of a static plot, in its units"""
 
 
 @dataclass
@@ -91,12 +96,16 @@ def _columns(score: ScoreSummary) -> list[Column]:
 
 
 def _wrapped(spec: dict[str, Any], score: ScoreSummary) -> dict[str, Any]:
-    """Return the plot with its column names whole, over as many lines as they need."""
+    """Return the plot with all its names whole, over as many lines as they need."""
     columns = _columns(score)
     width = NARROW_WIDTH if len(columns) >= MANY else COLUMN_WIDTH
     lines = [lines_of(name, width) for name, _ in columns]
-    spec["layout"]["xaxis"]["ticktext"] = ["<br>".join(map(escape, name)) for name in lines]
-    spec["layout"]["margin"]["b"] = 28 + 16 * max(map(len, lines))
+    layout = spec["layout"]
+    layout["xaxis"]["ticktext"] = ["<br>".join(map(escape, name)) for name in lines]
+    title = lines_of(unescape(layout["yaxis"]["title"]["text"]), TITLE_WIDTH)
+    layout["yaxis"]["title"]["text"] = "<br>".join(map(escape, title))
+    layout["margin"]["b"] = 28 + 16 * max(map(len, lines))
+    layout["margin"]["l"] += 16 * (len(title) - 1)
     return spec
 
 
@@ -113,10 +122,12 @@ def static(score: ScoreSummary, alt: str) -> Markup:
     level = [score.chance.level] if score.chance else []
     y = Axis.over([*values, *ends, *level], score.label)
     canvas = Canvas(Axis(-0.5, len(columns) - 0.5, ""), y)
+    room = int((canvas.at_x(1) - canvas.at_x(0)) / LETTER) if len(columns) > 1 else 2 * COLUMN_WIDTH
+    lines = [lines_of(name, room) for name, _ in columns]
     names = [
-        text_at(canvas.at_x(i), 202 + 13 * n, line)
-        for i, (name, _) in enumerate(columns)
-        for n, line in enumerate(lines_of(name)[:2])
+        text_at(canvas.at_x(i), 202 + LINE * n, line)
+        for i, name in enumerate(lines)
+        for n, line in enumerate(name)
     ]
     ticks = [text_at(44, canvas.at_y(v) + 4, f"{v:g}", anchor="end") for v in y.ticks(4)]
     drawn = [*names, *ticks, *(canvas.level(v, "limit") for v in level)]
@@ -130,4 +141,4 @@ def static(score: ScoreSummary, alt: str) -> Markup:
             for x, ((name, _), value) in enumerate(zip(columns, column, strict=True))
             if value is not None
         ]
-    return picture("".join(drawn), alt=alt)
+    return picture("".join(drawn), alt=alt, height=HEIGHT + LINE * max(0, max(map(len, lines)) - 2))

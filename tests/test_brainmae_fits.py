@@ -8,7 +8,7 @@ import pytest
 from rheobase import config
 from rheobase.config import ConfigError
 from rheobase.models import base
-from rheobase.models.brainmae import BrainMAE, learn, pretrain
+from rheobase.models.brainmae import BrainMAE, learn, pretrain, segments
 from rheobase.recording import Recording
 from rheobase.stages import plan
 
@@ -50,8 +50,9 @@ def test_a_gpu_learns_what_a_processor_learns(rng):
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU; torch finds none")
     made = [recording(rng, i) for i in range(6)]
-    params = {"width": 8, "heads": 2, "steps": 4, "check_every": 1, "label": False}
-    model = base.build("brainmae", params=params)
+    params = {"width": 8, "heads": 2, "steps": 4, "check_every": 1, "label": False,
+              "pretrain": "plain_autoencoder"}  # fmt: skip
+    model = base.build("brainmae", params=params)  # nothing hidden: what is drawn differs there
     there, here = (model.fit(made, seed=0, device=d).history["loss"] for d in ("cuda", "cpu"))
     assert there == pytest.approx(here, abs=0.02)  # a GPU multiplies in bfloat16
 
@@ -120,6 +121,7 @@ def test_a_start_that_knows_the_test_part_is_refused(rng):
         ({"steps": 0}, "steps is 0; it must be above 0"),
         ({"decoder_layers": -1}, "decoder_layers is -1; it must be above 0"),
         ({"weight_decay": -1}, "weight_decay is -1; it must be 0 or more"),
+        ({"held_share": 1}, "held_share is 1, so nobody is learnt from"),
     ],
 )
 def test_wrong_parameters_are_named(params, sentence):
@@ -210,3 +212,24 @@ def test_a_fit_to_noise_says_that_it_learnt_little(rng):
     model = base.build("brainmae", params={"width": 8, "heads": 2, "steps": 3, "label": False})
     said = model.fit([recording(rng, i) for i in range(4)], seed=0, device="cpu").notices
     assert any(one.startswith("pretraining has learnt little") for one in said)
+
+
+def test_somebody_is_always_learnt_from(rng):
+    model = base.build("brainmae", params={"held_share": 0.95})
+    stretches, _ = segments.runs([recording(rng, i) for i in range(6)], 5)
+    learnt, held = learn.hold_out(stretches, model.held_share, 0)
+    assert len({run.subject for run in learnt}) == 1
+    assert len({run.subject for run in held}) == 5
+
+
+def test_a_single_region_and_a_training_that_diverges_are_refused(rng):
+    model = base.build("brainmae", params={"width": 8, "heads": 2, "steps": 8, "label": False,
+                                           "check_every": 1, "learning_rate": 1e8})  # fmt: skip
+    everyone = [recording(rng, i) for i in range(4)]
+    with pytest.raises(ValueError, match=r"no longer a number after \d steps at a learning_rate"):
+        model.fit(everyone, seed=0)
+    one = everyone[0]
+    alone = Recording.build(one.signal[:, :1], name=one.name, modality="fmri",
+                            sampling_rate_hz=one.rate, entities=one.entities)  # fmt: skip
+    with pytest.raises(ValueError, match=r"has 1 region; .* give 2 or more"):
+        model.fit([alone], seed=0)

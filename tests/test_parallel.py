@@ -11,6 +11,8 @@ import pytest
 
 from rheobase import layout
 from rheobase.config import ModelEntry
+from rheobase.models import base, parallel
+from rheobase.recording import Recording
 from rheobase.stages import cut, learn, prepare
 
 TRAIN = """
@@ -127,3 +129,29 @@ def test_a_fit_that_fails_in_several_processes_says_so_and_leaves_nothing(
     assert "one of 2 processes that train together ended with an error" in done.stderr
     assert "must be even and a multiple of heads 3" in (tmp_path / "fit.log").read_text()
     assert not (layout.fit_dir("rest", "mae", 0, 0) / "run.json").exists()
+
+
+def test_each_process_takes_its_own_gpu_before_it_joins_the_others(monkeypatch):
+    done = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(parallel.torch.cuda, "set_device", lambda at: done.append(f"gpu {at}"))
+    monkeypatch.setattr(parallel.dist, "init_process_group", done.append)
+    monkeypatch.setattr(parallel.dist, "get_rank", lambda: 1)
+    assert parallel.world("cuda") == parallel.World(1, 2)
+    assert done == ["gpu 1", "nccl"]
+
+
+def test_a_fit_joins_the_others_before_it_puts_anything_on_a_gpu(monkeypatch, rng):
+    class JoinedError(Exception):
+        pass
+
+    def joined(device):
+        raise JoinedError
+
+    monkeypatch.setattr(parallel, "world", joined)
+    model = base.build("brainmae", params={"steps": 1, "label": False})
+    one = Recording.build(rng.normal(size=(100, 4)), name="a", modality="fmri",
+                          sampling_rate_hz=0.5, entities={"subject": "a"})  # fmt: skip
+    with pytest.raises(JoinedError):
+        model.fit([one], seed=0, device="cuda")

@@ -94,15 +94,29 @@ def _summary(model: str, fits: list[Mapping[str, Any]], ratio: float | None) -> 
         chance=_chance(kept, folds, sign, ratio),
         comparisons=tuple(compared),
         missing=len(fits) - len(kept),
-        notes=_said(fits, "note", "caution"),
-        cautions=_said(fits, "caution"),
+        notes=(*_placed_notes(fits), *_cautions(fits)),
+        cautions=_cautions(fits),
         title=fits[0].get("title") or "",
         question=fits[0].get("question") or str(fits[0]["name"]).partition("_")[0],
     )
 
 
-def _said(fits: list[Mapping[str, Any]], *keys: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(fit[key] for key in keys for fit in fits if fit.get(key)))
+def _cautions(fits: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(fit["caution"] for fit in fits if fit.get("caution")))
+
+
+def _placed_notes(fits: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return every note once, after the folds (and seeds) that it is about if not about all."""
+    about: dict[str, list[str]] = {}
+    seeds = len({fit["seed"] for fit in fits}) > 1
+    for fit in fits:
+        where = f"fold {fit['fold']}" + (f", seed {fit['seed']}" if seeds else "")
+        about.setdefault(fit.get("note") or "", []).append(where)
+    return tuple(
+        note if len(where) == len(fits) else f"{'; '.join(where)}: {note}"
+        for note, where in about.items()
+        if note
+    )
 
 
 def _compare(

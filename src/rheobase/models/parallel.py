@@ -35,12 +35,15 @@ class World:
 
 
 def world(device: str) -> World:
-    """Return the processes that torchrun started, joined; a world of one without it."""
+    """Return the processes that torchrun started, joined; a world of one without it.
+
+    To be called before anything is put on ``cuda``, which from then on is this process's own GPU.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
     return World(dist.get_rank(), size)

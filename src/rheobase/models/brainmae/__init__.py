@@ -151,6 +151,8 @@ class BrainMAE:
         for name in ("mask_weight", "held_share", "warm_up"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"brainmae: {name} is {getattr(self, name)}; it must be 0 to 1")
+        if self.held_share == 1:
+            raise ValueError("brainmae: held_share is 1, so nobody is learnt from; give less")
 
     def fit(
         self,

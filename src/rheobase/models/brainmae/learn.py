@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_MISSED = 0.9
 """Share of the variance of hidden training regions missed above which little has been learnt."""
+LEAST_REGIONS = 2
 LEAST_PEOPLE = 5
 """Training people below which none is held out to stop pretraining."""
 
@@ -34,7 +35,13 @@ def fit(
 ) -> Fitted:  # fmt: skip
     """Return everything that is learnt from the training part."""
     check(train, part="training")
+    world = parallel.world(device)
     first = train[0]
+    if len(first.unit_names) < LEAST_REGIONS:
+        raise ValueError(
+            f"{first.name} has {len(first.unit_names)} region; brainmae fills in regions from "
+            f"others, so give {LEAST_REGIONS} or more"
+        )
     samples = samples_per_segment(1 / first.rate, model.segment_s)
     stretches, left_out = runs(train, samples)
     lagged = reconstruct.covariances(stretches)
@@ -48,14 +55,13 @@ def fit(
     else:
         learn, held = hold_out(stretches, model.held_share, seed)
         decks = [_deck(part, samples, first, device) if part else None for part in (learn, held)]
-        world = parallel.world(device)
         assert decks[0] is not None
         found = pretrain.train(network, decks[0], decks[1], plan(model, samples, first),
                                seed=seed, world=world, keep=keep)  # fmt: skip
-        if not world.writes:
-            return Fitted(xr.Dataset())
         curves = vars(found)
         notices += little_learnt(model, found)
+    if not world.writes:
+        return Fitted(xr.Dataset())
     network.eval()
     arrays, extra = _arrays(network, train, lagged, samples, seed)
     if initial is not None:
@@ -165,7 +171,7 @@ def plan(model: BrainMAE, samples: int, first: Recording) -> pretrain.Plan:
 def hold_out(stretches: Sequence[Run], share: float, seed: int) -> tuple[list[Run], list[Run]]:
     """Return runs to learn from and runs of other people that stop the training, if enough."""
     people = sorted({run.subject for run in stretches})
-    count = round(share * len(people))
+    count = min(round(share * len(people)), len(people) - 1)
     if len(people) < LEAST_PEOPLE or count == 0:
         return list(stretches), []
     chosen = set(np.random.default_rng([seed, 6]).permutation(people)[:count].tolist())

@@ -228,6 +228,11 @@ def _mixed(seed: int, step: int) -> int:
 
 def _record(curves: Curves, sums: Tensor, step: int, plan: Plan) -> None:
     loss, masked, visible, norm, count = sums.tolist()
+    if not math.isfinite(loss + norm):
+        raise ValueError(
+            f"brainmae: the loss is no longer a number after {step} steps at a learning_rate of "
+            f"{plan.learning_rate:g}; take a lower one"
+        )
     found = (loss / count, masked / count, visible / count, norm / count)
     names = ("loss", "loss_masked", "loss_visible", "gradient_norm")
     row = dict(zip(names, found, strict=True))

@@ -136,7 +136,7 @@ def fit(job: Job, *, device: str) -> None:
     history = {f"{HISTORY}/{k}": ((f"step_{k}",), np.asarray(v)) for k, v in fitted.history.items()}
     write_dataset(fitted.arrays.assign(history), job.folder / "arrays.nc")
     with atomic(job.folder / "weights.safetensors") as temporary:
-        save_file({k: np.ascontiguousarray(v) for k, v in fitted.weights.items()}, temporary)
+        save_file({k: np.asarray(v, order="C") for k, v in fitted.weights.items()}, temporary)
     write_json(_run(job, model, chosen, fitted, cost), job.folder / "run.json")
 
 

@@ -210,6 +210,11 @@ def test_recordings_too_short_for_hold_out_say_what_to_do(rng):
         ({"ntf": {"holdout_folds": 1}}, "ntf.holdout_folds is 1; it must be 2 or more"),
         ({"affinity": {"kernel": "cosine"}}, "affinity.kernel is 'cosine'"),
         ({"affinity": {"drive": "spikes"}}, "kind is 'spikes'"),
+        ({"affinity": {"kernel": "window_corr", "window_s": 0}}, "affinity.window_s is 0"),
+        (
+            {"affinity": {"kernel": "window_corr"}, "ntf": {"path": "implicit"}},
+            "affinity.kernel window_corr has no rank form",
+        ),
         ({"alignment": "by_eye"}, "alignment is 'by_eye'"),
         ({"communities": {"top_frac": 0.0}}, "top_frac is 0.0"),
         ({"null": {"shift_s": 0}}, "null.shift_s is 0"),

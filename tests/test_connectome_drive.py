@@ -7,8 +7,7 @@ import torch
 from rheobase.models.connectome.affinities import affinities
 from rheobase.models.connectome.bins import binned, shifted
 from rheobase.models.connectome.drive import DriveSettings, FrameDrive, frame_drive, steady
-from rheobase.models.connectome.kernels import KERNELS, affinity, drive_source
-from rheobase.models.connectome.windows import window_source
+from rheobase.models.connectome.kernels import OF_DRIVES, affinity, drive_source
 from rheobase.recording import Recording
 
 RATE = 4.0
@@ -205,7 +204,7 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", OF_DRIVES)
 def test_kernels_follow_their_formula_and_their_bounds(rng, kernel):
     a, b = signed_drive(rng)[:2].reshape(2, -1)
     made = affinity(kernel, a, b)
@@ -217,7 +216,7 @@ def test_kernels_follow_their_formula_and_their_bounds(rng, kernel):
     assert not affinity(kernel, torch.zeros(3), torch.tensor([0.0, 0.5, -1.0])).any()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", OF_DRIVES)
 def test_the_tensor_of_a_kernel_holds_its_formula(rng, kernel):
     signed = signed_drive(rng)
     tensor = affinities(drive_source(signed, kernel=kernel, levels=8))
@@ -239,22 +238,6 @@ def test_more_levels_bring_the_minimum_closer(rng):
     ]  # fmt: skip
     assert 1 / 16 < worst[0] <= 1 / 8
     assert worst[1] <= 1 / 64 + 1e-12
-
-
-def test_window_correlation_is_pearsons_where_positive(rng):
-    traces = torch.from_numpy(rng.standard_normal((4, 2, 60)))
-    valid = torch.ones(2, 60, dtype=torch.bool)
-    valid[1, 5] = False
-    source = window_source(traces, rate=1.0, valid=valid, window_s=20.0, step_s=10.0)
-    first, second = torch.triu_indices(4, 4, 1)
-    made = source.values(first, second)
-    assert made.shape == (6, 10)
-    expected = np.corrcoef(traces[:, 1, 10:30].numpy())[np.triu_indices(4, 1)]
-    np.testing.assert_allclose(made[:, 6].numpy(), np.maximum(expected, 0), atol=1e-12)
-    assert not made[:, 5].any()
-    assert made[:, :5].any()
-    with pytest.raises(ValueError, match="no rank form"):
-        affinities(source, path="implicit")
 
 
 def test_impossible_tensors_are_refused(rng):

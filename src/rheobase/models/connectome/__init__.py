@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rheobase.models.base import Drawing, Fitted, Placed, Score
+from rheobase.models.connectome.kernels import RANK_FORMS
 from rheobase.models.connectome.settings import (
     ALIGNMENTS,
     AffinitySettings,
@@ -70,6 +71,11 @@ class Connectome:
             least(name, getattr(self, name), 0)
         if not self.before_s + self.after_s > 0:
             raise ValueError("connectome: before_s and after_s are both 0; give a window")
+        if self.ntf.path == "implicit" and self.affinity.kernel not in RANK_FORMS:
+            raise ValueError(
+                f"connectome: affinity.kernel {self.affinity.kernel} has no rank form, which "
+                "ntf.path implicit needs; take path auto"
+            )
 
     def fit(
         self,

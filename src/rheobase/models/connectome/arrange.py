@@ -15,6 +15,7 @@ from rheobase.models.connectome.bins import binned, shifted
 from rheobase.models.connectome.drive import DriveSettings, FrameDrive
 from rheobase.models.connectome.frames import Frames, frames_of, turned
 from rheobase.models.connectome.kernels import drive_source
+from rheobase.models.connectome.windows import Windows, window_source, window_starts
 
 if TYPE_CHECKING:
     from rheobase.models.connectome import Connectome
@@ -38,6 +39,8 @@ class Arrangement:
     """(animal, bin) bool"""
     plan: align.Plan
     bin_s: float
+    windows: Windows | None = None
+    """The signals, where windows of them are correlated"""
 
     @property
     def joints(self) -> np.ndarray:
@@ -92,11 +95,37 @@ def arranged(
         made = binned(here, dt_s=bin_s)
         observed[animal] = made.valid
         signed[:, animal] = (made.signed * made.valid[:, None]).T
-    return Arrangement(names, signed, present, observed, plan, bin_s)
+    windows = _windows(frames, plan, names)
+    if windows is not None:
+        observed &= windows.starts >= 0
+        signed *= observed
+    return Arrangement(names, signed, present, observed, plan, bin_s, windows)
 
 
 def _all_units(frames: Sequence[Frames]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for one in frames for name in one.units))
+
+
+def _windows(frames: Sequence[Frames], plan: align.Plan, names: Sequence[str]) -> Windows | None:
+    """Return the windows around the middle frame of every bin; None where none are asked for."""
+    width = frames[0].drive.window
+    if not width:
+        return None
+    signals, starts, total = [], [], 0
+    for one in frames:
+        assert one.drive.signal is not None
+        place = {name: i for i, name in enumerate(one.units)}
+        made = np.zeros((len(one.clock), len(names)), np.float32)
+        for column, name in enumerate(names):
+            if name in place:
+                made[:, column] = one.drive.signal[:, place[name]]
+        own = window_starts(one.pieces, len(made), width)
+        signals.append(made)
+        starts.append(np.where(own >= 0, own + total, -1))
+        total += len(made)
+    middle = plan.frames[:, :, plan.frames.shape[2] // 2]
+    found = np.concatenate(starts)[np.maximum(middle, 0)]
+    return Windows(np.concatenate(signals), np.where(middle >= 0, found, -1), width)
 
 
 def _joined(frames: Sequence[Frames], names: Sequence[str]) -> tuple[np.ndarray, ...]:
@@ -119,16 +148,18 @@ def _joined(frames: Sequence[Frames], names: Sequence[str]) -> tuple[np.ndarray,
 def tensor_of(model: Connectome, made: Arrangement, device: str) -> Affinities:
     """Return the affinity tensor of an arrangement."""
     _check_shared(made)
-    signed = torch.from_numpy(made.signed).to(device, DTYPES[model.ntf.dtype])
-    several = len(made.plan.animals) > 1
-    return affinities(
-        drive_source(
-            signed, kernel=model.affinity.kernel,
-            presence=torch.from_numpy(made.presence).to(device) if several else None,
-            frames=torch.from_numpy(made.observed).to(device) if several else None,
-        ),
-        path=model.ntf.path,
-    )  # fmt: skip
+    dtype, several = DTYPES[model.ntf.dtype], len(made.plan.animals) > 1
+    presence = torch.from_numpy(made.presence).to(device) if several else None
+    seen = torch.from_numpy(made.observed).to(device) if several else None
+    if made.windows is not None:
+        source = window_source(
+            made.windows, device=device, dtype=dtype, presence=presence, frames=seen
+        )
+    else:
+        signed = torch.from_numpy(made.signed).to(device, dtype)
+        kernel = model.affinity.kernel
+        source = drive_source(signed, kernel=kernel, presence=presence, frames=seen)
+    return affinities(source, path=model.ntf.path)
 
 
 def _check_shared(made: Arrangement) -> None:
@@ -165,4 +196,10 @@ def without_empty(made: Arrangement) -> Arrangement:
         clock=made.plan.clock[kept], events=made.plan.events[kept],
         blocks=tuple(b for b in blocks if b.stop > b.start),
     )  # fmt: skip
-    return replace(made, signed=made.signed[:, :, kept], observed=made.observed[:, kept], plan=plan)
+    windows = made.windows
+    if windows is not None:
+        windows = replace(windows, starts=windows.starts[:, kept])
+    return replace(
+        made, signed=made.signed[:, :, kept], observed=made.observed[:, kept], plan=plan,
+        windows=windows,
+    )  # fmt: skip

@@ -79,4 +79,8 @@ def shifted(
     value, slope = drive.value.copy(), drive.slope.copy()
     value[at] = np.take_along_axis(drive.value, source, axis=0)
     slope[at] = np.take_along_axis(drive.slope, source, axis=0)
-    return replace(drive, value=value, slope=slope)
+    signal = drive.signal
+    if signal is not None:
+        signal = signal.copy()
+        signal[at] = np.take_along_axis(drive.signal, source, axis=0)
+    return replace(drive, value=value, slope=slope, signal=signal)

@@ -32,6 +32,8 @@ class DriveSettings:
     """Shortest stretch of one direction that counts, seconds."""
     dt_s: float = 1.0
     """Width of a bin, seconds."""
+    window_s: float | None = None
+    """Width of the windows in which the signals themselves are correlated, seconds; None: not."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -47,13 +49,14 @@ class DriveSettings:
         """Return the settings for fMRI sampled at ``rate`` Hz: nothing finer than the samples.
 
         Smoothing of at least 1.5 samples, runs of at least 2, bins of at least 2 and of whole
-        samples. Chosen here.
+        samples, windows of correlation of at least 10. Chosen here.
         """
         return replace(
             self,
             sigma_s=max(self.sigma_s, 1.5 / rate),
             min_run_s=max(self.min_run_s, 2 / rate),
             dt_s=round(max(self.dt_s * rate, 2)) / rate,
+            window_s=None if self.window_s is None else max(self.window_s, 10 / rate),
         )
 
 
@@ -70,6 +73,10 @@ class FrameDrive:
     """Which frames may be used, (time,) bool"""
     rate: float
     """Frames per second"""
+    signal: np.ndarray | None = None
+    """The z-scored signal, where windows of it are correlated, (time, unit) float32"""
+    window: int = 0
+    """Frames of such a window"""
 
 
 def frame_drive(
@@ -105,7 +112,12 @@ def frame_drive(
         slope = np.ones_like(signal)
         value = scaled(positive_z(signal, valid), valid, quantile=0.99)
     value[~valid], slope[~valid] = 0, 0
-    return FrameDrive(value.astype(np.float32), slope.astype(np.float32), valid, rate)
+    made = FrameDrive(value.astype(np.float32), slope.astype(np.float32), valid, rate)
+    if settings.window_s is None:
+        return made
+    z = z_scored(signal, valid) * valid[:, None]
+    window = round(settings.window_s * rate)
+    return replace(made, signal=z.astype(np.float32), window=window)
 
 
 def derivative(signal: np.ndarray, pieces: Sequence[slice], *, sigma: float) -> np.ndarray:
@@ -144,9 +156,14 @@ def scaled(value: np.ndarray, valid: np.ndarray, *, quantile: float) -> np.ndarr
 
 def positive_z(signal: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Return the positive part of the z-score over valid frames, (time, unit)."""
+    return np.maximum(z_scored(signal, valid), 0)
+
+
+def z_scored(signal: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return the z-score over valid frames, 0 of units that never move, (time, unit)."""
     used = signal[valid]
     spread = used.std(axis=0)
-    return np.maximum(signal - used.mean(axis=0), 0) / np.where(spread > 0, spread, 1.0)
+    return (signal - used.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
 def steady(slope: np.ndarray, pieces: Sequence[slice], *, least: float) -> np.ndarray:

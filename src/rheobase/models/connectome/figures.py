@@ -28,7 +28,7 @@ def draw(model: Connectome, fitted: Fitted, test: Sequence[Recording]) -> dict[s
     there = placed(model, arrange.frames_for(model, test), learnt.units)
     unit, time = test[0].unit_dim, test[0].time_unit
     made = {
-        "pair": pair_figure.pair(learnt, there, test, model.affinity.kernel),
+        "pair": pair_figure.pair(learnt, there, test, model.affinity),
         "ranks": rank_figures.ranks(learnt),
         "null": rank_figures.null(learnt),
         "film": rank_figures.film(learnt, time),

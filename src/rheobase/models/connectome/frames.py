@@ -28,6 +28,8 @@ class Frames:
     """Of the segments one after another"""
     segments: tuple[slice, ...]
     """Frames of each segment"""
+    pieces: tuple[slice, ...]
+    """Frames of each unbroken stretch"""
     clock: np.ndarray
     """Number of each frame, counted from the start of the file, (frame,)"""
     events: np.ndarray
@@ -77,6 +79,7 @@ def _joined(
     return Frames(
         first.name, first.subject, tuple(first.unit_names), drive,
         tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)),
+        tuple(pieces),
         np.concatenate([np.rint(r.time * r.rate).astype(np.int64) for r in parts]),
         np.concatenate([_events(r, events, ignore) for r in parts]),
     )  # fmt: skip

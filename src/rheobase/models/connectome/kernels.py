@@ -3,6 +3,7 @@
 With u in [0, 1] the drive and g the slope (negative drive: g < 0), for i < j:
 ``geomean`` sqrt(u_i u_j); ``product`` u_i u_j; ``codirectional`` sqrt(u_i u_j) where the signs
 agree, else 0; ``min`` min(u_i, u_j) in level sets; ``ratio`` sqrt(u_i u_j) min/max. Chosen here.
+``window_corr`` is made from the signals themselves: see ``windows``.
 
 A kernel with a rank form is ``a_ij = d sum_q h_qi h_qj``: the tensor then need not be built.
 """
@@ -18,7 +19,9 @@ from torch import Tensor
 from rheobase.models.connectome.layout import Layout, Mask, check_mask, pair_indices
 
 RANK_FORMS = ("geomean", "product", "codirectional", "min")
-KERNELS = (*RANK_FORMS, "ratio")
+OF_DRIVES = (*RANK_FORMS, "ratio")
+WINDOW_CORR = "window_corr"
+KERNELS = (*OF_DRIVES, WINDOW_CORR)
 
 
 def affinity(kernel: str, first: Tensor, second: Tensor) -> Tensor:
@@ -35,7 +38,7 @@ def affinity(kernel: str, first: Tensor, second: Tensor) -> Tensor:
         return mean * (first * second > 0)
     if kernel == "ratio":
         return mean * torch.minimum(a, b) / torch.maximum(a, b).clamp_min(1e-30)
-    raise ValueError(f"kernel is {kernel!r}; it must be one of {', '.join(KERNELS)}")
+    raise ValueError(f"kernel is {kernel!r}; it must be one of {', '.join(OF_DRIVES)}")
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class DriveSource:
     """Level sets of ``min``: its rank form is off by at most ``1 / (2 levels)``"""
 
     def __post_init__(self) -> None:
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel is {self.kernel!r}; it must be one of {', '.join(KERNELS)}")
+        if self.kernel not in OF_DRIVES:
+            raise ValueError(f"kernel is {self.kernel!r}; it must be one of {', '.join(OF_DRIVES)}")
         if self.levels < 1:
             raise ValueError(f"levels is {self.levels}; it must be 1 or more")
 

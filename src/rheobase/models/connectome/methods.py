@@ -29,13 +29,8 @@ def sentences(
     def lasting(value: float) -> str:
         return f"{value:g} {('frame' if value == 1 else 'frames') if frames else 's'}"
 
-    drive = DRIVES[how["drive"]].format(
-        sigma=lasting(how["sigma_s"]), theta=how["theta"], run=lasting(how["min_run_s"])
-    )
     said = [
-        f"Following a published idea {cite('dyballa2024')}, each signal became a drive in [0, 1]: "
-        f"{drive}, averaged in bins of at least {lasting(how['dt_s'])} and two samples; the "
-        f"affinity of two units was {KERNELS[how['kernel']]}.",
+        f"Following a published idea {cite('dyballa2024')}, {_affinities(how, lasting)}.",
         "The tensor of pairs, bins and animals was factorised without negative entries by "
         f"accelerated HALS from {ntf['restarts']} random starts and one from a singular value "
         f"decomposition; the number of components was chosen among "
@@ -55,6 +50,24 @@ def sentences(
             "the test part, which were found with the patterns held fixed."
         )
     return said
+
+
+def _affinities(how: Mapping[str, Any], lasting: Callable[[float], str]) -> str:
+    """Return how signals became affinities; ``lasting`` writes a duration with its unit."""
+    bins = f"bins of at least {lasting(how['dt_s'])} and two samples"
+    if how["kernel"] not in KERNELS:
+        return (
+            "the affinity of two units was the correlation of their signals, where positive, in "
+            f"windows of at least {lasting(how['window_s'])} and ten samples around the middle of "
+            f"{bins}"
+        )
+    drive = DRIVES[how["drive"]].format(
+        sigma=lasting(how["sigma_s"]), theta=how["theta"], run=lasting(how["min_run_s"])
+    )
+    return (
+        f"each signal became a drive in [0, 1]: {drive}, averaged in {bins}; the affinity of two "
+        f"units was {KERNELS[how['kernel']]}"
+    )
 
 
 def _communities(how: Mapping[str, Any]) -> str:

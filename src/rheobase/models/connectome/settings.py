@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rheobase.models.connectome.affinities import PATHS
 from rheobase.models.connectome.communities import BACKENDS, DEGREES
 from rheobase.models.connectome.drive import DriveSettings
-from rheobase.models.connectome.kernels import KERNELS
+from rheobase.models.connectome.kernels import KERNELS, WINDOW_CORR
 from rheobase.models.connectome.restarts import BACKENDS as ITERATED_BY
 from rheobase.models.connectome.restarts import Restarts
 from rheobase.models.connectome.sbm_model import KINDS
@@ -36,7 +36,8 @@ class AffinitySettings:
     drive: str = "derivative"
     """``derivative``, ``deconvolved`` (the signal holds events) or ``zpos``"""
     kernel: str = "geomean"
-    """``geomean``, ``product``, ``codirectional``, ``min`` or ``ratio``"""
+    """``geomean``, ``product``, ``codirectional``, ``min`` or ``ratio`` of two drives, or
+    ``window_corr``: correlation of the signals in windows, where positive"""
     sigma_s: float = 1.0
     """Width of the smoothing Gaussian; at least 1.5 samples are taken"""
     theta: float = 1.0
@@ -45,14 +46,24 @@ class AffinitySettings:
     """Shortest stretch of one direction that counts; at least 2 samples are taken"""
     dt_s: float = 1.0
     """Width of a bin; whole samples and at least 2 of them are taken"""
+    window_s: float = 10.0
+    """Of ``window_corr``: width of the window around the middle of each bin, so that windows step
+    by ``dt_s``; at least 10 samples are taken"""
 
     def __post_init__(self) -> None:
         choose("affinity.kernel", self.kernel, KERNELS)
+        if not self.window_s > 0:
+            raise ValueError(
+                f"connectome: affinity.window_s is {self.window_s}; it must be above 0"
+            )
         self.of_drive()
 
     def of_drive(self) -> DriveSettings:
         """Return the settings of the drive."""
-        return DriveSettings(self.drive, self.sigma_s, self.theta, self.min_run_s, self.dt_s)
+        window = self.window_s if self.kernel == WINDOW_CORR else None
+        return DriveSettings(
+            self.drive, self.sigma_s, self.theta, self.min_run_s, self.dt_s, window
+        )
 
 
 @dataclass(frozen=True)

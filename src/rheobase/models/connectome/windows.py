@@ -1,27 +1,56 @@
-"""Correlation in sliding windows, the classical affinity: ``a_ij = max(0, Pearson r)``."""
+"""Correlation in sliding windows, the classical affinity: ``a_ij = max(0, Pearson r)``.
+
+A window lies around the middle frame of each bin. At the ends of an unbroken stretch it stays
+inside the stretch, so no window reaches across a gap or from a training part into a test part.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rheobase.models.connectome.layout import Layout, Mask, check_mask, pair_indices
 
 
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The signals of all recordings one after another, and a window of them for every bin."""
+
+    signal: np.ndarray
+    """(frame, neuron) float32"""
+    starts: np.ndarray
+    """First frame of the window of each bin, -1 where there is none, (animal, bin)"""
+    width: int
+    """Frames of a window"""
+
+
+def window_starts(pieces: Sequence[slice], frames: int, width: int) -> np.ndarray:
+    """Return the first frame of the window around each frame, (frame,).
+
+    ``pieces`` are unbroken stretches. -1 outside of them and where one is shorter than ``width``.
+    """
+    made = np.full(frames, -1)
+    for piece in pieces:
+        if piece.stop - piece.start >= width:
+            at = np.arange(piece.start, piece.stop) - width // 2
+            made[piece] = np.clip(at, piece.start, piece.stop - width)
+    return made
+
+
 @dataclass(frozen=True)
 class WindowSource:
-    """Affinities of windows of signals, each (neuron, column) window of mean 0 and norm 1."""
+    """Affinities of windows of signals; see ``explicit.Source``."""
 
     traces: Tensor
-    """(neuron, animal, frame)"""
+    """(neuron, frame)"""
     starts: Tensor
-    """First frame of each column's window, (column,)"""
-    owners: Tensor
-    """Animal of each column, (column,)"""
+    """First frame of each column's window, -1 where there is none, (column,)"""
     width: int
-    """Frames in a window"""
+    """Frames of a window"""
     layout: Layout
     mask: Mask
 
@@ -35,26 +64,29 @@ class WindowSource:
 
     def standard(self, columns: slice) -> Tensor:
         """Return the windows of columns with mean 0 and norm 1, or 0, (column, neuron, frame)."""
-        frames = self.starts[columns, None] + torch.arange(self.width, device=self.device)
-        made = self.traces[:, self.owners[columns, None], frames].transpose(0, 1)
+        starts = self.starts[columns]
+        frames = starts.clamp_min(0)[:, None] + torch.arange(self.width, device=self.device)
+        made = self.traces[:, frames].transpose(0, 1)
         made = made - made.mean(2, keepdim=True)
         norm = made.norm(dim=2, keepdim=True)
-        made = torch.where(norm > 1e-12, made / norm.clamp_min(1e-12), 0.0)
+        made = torch.where(norm > 1e-6, made / norm.clamp_min(1e-6), 0.0)
         return made * self._observed(columns).T[:, :, None]
 
     def _observed(self, columns: slice) -> Tensor:
         """Return whether each window was observed, (neuron, column)."""
-        neurons = self.layout.neurons
-        made = torch.ones(neurons, len(self.starts[columns]), dtype=torch.bool, device=self.device)
+        made = (self.starts[columns] >= 0).expand(self.layout.neurons, -1)
         if self.mask.presence is not None:
-            made &= self.mask.presence[:, self.owners[columns]]
+            owner = torch.arange(self.layout.columns, device=self.device) // self.layout.bins
+            made = made & self.mask.presence[:, owner[columns]]
         if self.mask.frames is not None:
-            made &= self.mask.frames.reshape(-1)[columns]
+            made = made & self.mask.frames.reshape(-1)[columns]
         return made
 
     def values(self, first: Tensor, second: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the affinities of pairs (first, second), (pair, column)."""
         windows = self.standard(columns)
+        if len(first) < self.layout.neurons:
+            return (windows[:, first] * windows[:, second]).sum(2).T.clamp(0, 1)
         return torch.bmm(windows, windows.mT)[:, first, second].T.clamp(0, 1)
 
     def block(self, columns: slice) -> Tensor:
@@ -66,20 +98,20 @@ class WindowSource:
         self, *, neurons: Tensor | None = None, columns: Tensor | None = None
     ) -> WindowSource:
         """Return some neurons and, where there is one animal, some columns."""
-        made = self
+        traces, starts = self.traces, self.starts
         presence, frames = self.mask.presence, self.mask.frames
         if neurons is not None:
-            layout = replace(made.layout, neurons=len(neurons))
+            traces = traces[neurons]
             presence = presence if presence is None else presence[neurons]
-            made = replace(made, traces=made.traces[neurons], layout=layout)
         if columns is not None:
             if self.layout.animals != 1:
                 raise ValueError(f"columns of {self.layout.animals} animals cannot be selected")
+            starts = starts[columns]
             frames = frames if frames is None else frames[:, columns]
-            layout = replace(made.layout, bins=len(columns))
-            starts, owners = made.starts[columns], made.owners[columns]
-            made = replace(made, starts=starts, owners=owners, layout=layout)
-        return replace(made, mask=Mask(presence, frames))
+        layout = Layout(len(traces), self.layout.animals, len(starts) // self.layout.animals)
+        return replace(
+            self, traces=traces, starts=starts, layout=layout, mask=Mask(presence, frames)
+        )
 
     def hide(self, presence: Tensor) -> WindowSource:
         """Return the source with only these (neuron, animal) observed."""
@@ -87,34 +119,21 @@ class WindowSource:
 
 
 def window_source(
-    traces: Tensor,
+    windows: Windows,
     *,
-    rate: float,
-    valid: Tensor | None = None,
-    window_s: float = 10.0,
-    step_s: float = 2.0,
+    device: torch.device | str,
+    dtype: torch.dtype,
     presence: Tensor | None = None,
+    frames: Tensor | None = None,
 ) -> WindowSource:
-    """Return the source of correlation in windows of ``window_s`` every ``step_s`` seconds.
+    """Return the source of correlation in windows; it has no rank form, so its tensor is built.
 
-    ``traces`` is (neuron, animal, frame) at ``rate`` hertz; ``valid`` (animal, frame) bool: a
-    window counts only where all its frames do. Where a recording has cuts, mark a frame beside
-    each as not valid. Needs the explicit path.
+    ``presence`` (neuron, animal) and ``frames`` (animal, bin) are bool and say what was observed.
+    Raises ``ValueError`` where an animal shares no two neurons with another one.
     """
-    width, step = round(window_s * rate), max(1, round(step_s * rate))
-    frames = traces.shape[2]
-    if width < 3 or frames < width:
-        raise ValueError(
-            f"window_s={window_s} is {width} frames; it must be 3 or more and at most the "
-            f"recording's {frames}"
-        )
-    first = torch.arange(0, frames - width + 1, step, device=traces.device)
-    layout = Layout(traces.shape[0], traces.shape[1], len(first))
-    whole = None
-    if valid is not None:
-        whole = valid.unfold(1, width, step).all(2)
-    owners = torch.arange(layout.animals, device=traces.device).repeat_interleave(len(first))
-    return WindowSource(
-        traces, first.repeat(layout.animals), owners, width, layout,
-        check_mask(layout, presence, whole),
-    )  # fmt: skip
+    animals, bins = windows.starts.shape
+    layout = Layout(windows.signal.shape[1], animals, bins)
+    traces = torch.from_numpy(windows.signal.T.copy()).to(device, dtype)
+    starts = torch.from_numpy(windows.starts.reshape(-1)).to(device)
+    mask = check_mask(layout, presence, frames)
+    return WindowSource(traces, starts, windows.width, layout, mask)

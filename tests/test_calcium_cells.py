@@ -108,6 +108,9 @@ def test_one_cell_found_twice_is_named(rng):
     assert found["cell5"]["flags"] == ""
     assert found["cell5"]["neighbour_r"] is None
     assert any("2 of 6 cells have a neighbour within 15" in f["text"] for f in cleaned.qc["flags"])
+    kept = [int(name[4:]) for name in cleaned.names]
+    np.testing.assert_array_equal(cleaned.unit_labels["x"], places[kept, 1])
+    np.testing.assert_array_equal(cleaned.unit_labels["y"], places[kept, 0])
 
 
 def test_only_the_nearest_cells_are_compared(rng):

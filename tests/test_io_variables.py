@@ -153,6 +153,31 @@ def test_label_of_another_length_is_refused(tmp_path, traces):
         load(tmp_path / "a.npz", key="x", label_key="y", orientation="time_first")
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("save", ["npz", "mat"])
+def test_places_of_units_are_read(tmp_path, traces, rng, save, turned):
+    places = rng.normal(size=(4, 3))
+    held = {"x": traces, "xyz": places.T if turned else places}
+    path = tmp_path / f"a.{save}"
+    np.savez(path, **held) if save == "npz" else savemat(path, held)
+    raw = load(path, key="x", positions_key="xyz", orientation="time_first")
+    made = np.stack([raw.unit_labels[axis] for axis in "xyz"], axis=1)
+    np.testing.assert_allclose(made, places)
+
+
+def test_places_that_do_not_fit_the_units_are_refused(tmp_path, traces):
+    hole = np.zeros((4, 2))
+    hole[1, 1] = np.nan
+    np.savez(tmp_path / "a.npz", x=traces, few=np.zeros((3, 2)), hole=hole)
+    for key, said in (
+        ("few", r"few \(reader.positions_key\) has shape \(3, 2\); it needs x and y, .* 4 units"),
+        ("hole", r"hole \(reader.positions_key\) holds NaN"),
+        ("xy", r"has no variable 'xy' \(reader.positions_key\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            load(tmp_path / "a.npz", key="x", positions_key=key, orientation="time_first")
+
+
 def test_names_must_be_unique(tmp_path, traces):
     np.savez(tmp_path / "a.npz", x=traces, n=np.asarray(["a", "b", "a", "c"]))
     with pytest.raises(ValueError, match="unit names must be unique; a occur twice"):

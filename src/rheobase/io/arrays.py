@@ -126,11 +126,33 @@ def assemble(
         )
         for label, variable in (reader.get("unit_keys") or {}).items()
     }
+    if places_key := reader.get("positions_key"):
+        places = named("reader.positions_key", places_key)
+        unit_labels |= _places(places, n_units, path, places_key)
     names = positions(signal)
     if names_key := reader.get("names_key"):
         texts = one_each(named("reader.names_key", names_key), n_units, path, names_key, "units")
         names = tuple(str(text) for text in texts)
     return Raw(signal, names, times=times, unit_labels=unit_labels)
+
+
+def _places(values: np.ndarray, units: int, path: Path, key: str) -> dict[str, np.ndarray]:
+    """Return x, y and, where there is a third, z of every unit."""
+    shape = np.shape(values)
+    if len(shape) == 2 and shape[0] in (2, 3) and shape[1] == units:
+        values = np.asarray(values).T
+    elif len(shape) != 2 or shape[0] != units or shape[1] not in (2, 3):
+        raise ValueError(
+            f"{path}: {key} (reader.positions_key) has shape {shape}; it needs x and y, or x, y "
+            f"and z, of each of {units} units"
+        )
+    made = floats(values, path, key)
+    if not np.isfinite(made).all():
+        raise ValueError(
+            f"{path}: {key} (reader.positions_key) holds NaN or infinity; leave the key out or "
+            "complete it"
+        )
+    return dict(zip("xyz", made.T, strict=False))
 
 
 def positions(signal: np.ndarray) -> tuple[str, ...]:
@@ -153,7 +175,7 @@ def label_name(reader: Mapping[str, Any], otherwise: str | None) -> str | None:
 
 
 def _named(reader: Mapping[str, Any], known: list[str]) -> set[str]:
-    options = ("key", "names_key", "label_key", "block_key", "trial_key")
+    options = ("key", "names_key", "positions_key", "label_key", "block_key", "trial_key")
     named = {reader[option] for option in options if reader.get(option)}
     named |= set((reader.get("unit_keys") or {}).values())
     return named if reader.get("key") else named | set(known[:1])

@@ -40,6 +40,7 @@ _NAMED = {
     "orientation",
     "key",
     "names_key",
+    "positions_key",
     "label_key",
     "block_key",
     "trial_key",
@@ -191,7 +192,7 @@ def _check_orientation(
     n_time, n_units = raw.signal.shape
     if n_time >= n_units or _own_names(reader):
         return
-    agree = ("unit_keys", "label_key", "block_key", "trial_key")
+    agree = ("unit_keys", "positions_key", "label_key", "block_key", "trial_key")
     if any(reader.get(option) for option in agree) or {"units_file", "labels_file"} & set(files):
         return
     raise ValueError(

@@ -194,13 +194,22 @@ def _finished(
         valid=made.valid,
         names=tuple(name for name, taken in zip(raw.names, final, strict=True) if taken),
         times=made.times,
-        unit_labels={key: np.asarray(v)[final] for key, v in raw.unit_labels.items()},
+        unit_labels={key: np.asarray(v)[final] for key, v in _labels(raw).items()},
         units=units,
         steps=steps,
         qc=content,
         pictures=beside,
         rate=None if made.rate == order.rate else made.rate,
     )
+
+
+def _labels(raw: Raw) -> dict[str, np.ndarray]:
+    """Return the labels of cells, with x and y in pixels where the file told their places."""
+    places = raw.extras.get("position_px")
+    if places is None or {"x", "y"} & set(raw.unit_labels):
+        return raw.unit_labels
+    y, x = np.asarray(places, float).T
+    return {**raw.unit_labels, "x": x, "y": y}
 
 
 def _check_length(raw: Raw, order: Order) -> None:

@@ -40,7 +40,7 @@ def component(learnt: Learnt, number: int, *, unit_dim: str, time_unit: str) -> 
     below = grid[2, :].subgridspec(1, 1 + several)
     if several:
         _who(figure.add_subplot(below[0, 0]), learnt, number)
-    _members(figure.add_subplot(below[0, -1]), learnt, labels, inside)
+    _members(figure.add_subplot(below[0, -1]), learnt, labels, inside, image=unit_dim == "neuron")
     table = _table(learnt, number)
     names = table.sort_values(["community", "weight_inside"], ascending=[True, False])
     names = names.loc[names["community"] == 1, "unit"].tolist()
@@ -96,8 +96,13 @@ def _who(axes: Axes, learnt: Learnt, number: int) -> None:
         axes.set_ylabel(f"{len(names)} {'animals' if several else 'recordings'}", fontsize=NORMAL)
 
 
-def _members(axes: Axes, learnt: Learnt, labels: np.ndarray, inside: np.ndarray) -> None:
-    """Draw where the densest community lies, or say who is in it."""
+def _members(
+    axes: Axes, learnt: Learnt, labels: np.ndarray, inside: np.ndarray, *, image: bool
+) -> None:
+    """Draw where the densest community lies, or say who is in it.
+
+    Rows of an ``image`` are counted from its top.
+    """
     arrays = learnt.arrays
     if {"x", "y"} <= set(arrays.coords):
         x, y = (arrays[axis].values.astype(float) for axis in "xy")
@@ -106,6 +111,8 @@ def _members(axes: Axes, learnt: Learnt, labels: np.ndarray, inside: np.ndarray)
         size = 8 + 40 * inside[core] / max(float(inside[core].max()), 1e-12)
         axes.scatter(x[core], y[core], s=size, color=ORANGE, linewidths=0)
         axes.set_aspect("equal", adjustable="datalim")
+        if image:
+            axes.invert_yaxis()
         canvas.plain(axes, x="community 1 (orange) in space")
         axes.set_xticks([])
         axes.set_yticks([])

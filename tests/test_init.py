@@ -1,5 +1,6 @@
 """A starter config holds what the files show, and marks the rest so that `check` points at it."""
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -149,6 +150,35 @@ def test_existing_config_is_never_overwritten(tmp_path, rng):
     with pytest.raises(ValueError, match="exists"):
         init(tmp_path, tmp_path / "c.yaml")
     assert (tmp_path / "c.yaml").read_text() == "mine"
+
+
+def caiman(path, rng):
+    with h5py.File(path, "w") as file:
+        file["estimates/C"] = rng.random((5, 600)) + 5
+        file["estimates/YrA"] = 0.1 * rng.normal(size=(5, 600))
+        file["params/data/fr"] = 15.0
+
+
+def test_files_of_caiman_are_told_from_other_hdf5_by_what_they_hold(tmp_path, rng):
+    for name in ("sub-01.hdf5", "sub-02.hdf5"):
+        caiman(tmp_path / name, rng)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = rng.random((5, 600))
+    (tmp_path / "sub-01.tif").write_bytes(b"")
+    said = init(tmp_path, tmp_path / "c.yaml")
+    assert "2 recordings of format caiman (left aside: 1 of movies)" in said
+    written = settings.read(tmp_path / "c.yaml")["datasets"]["mine"]
+    assert written["modality"] == "calcium"
+    assert written["reader"] == {"format": "caiman"}
+    assert written["entities"] == {"subject": ["01", "02"]}
+    check(tmp_path / "c.yaml")
+
+
+def test_a_folder_of_movies_is_answered_with_what_to_run_on_them(tmp_path):
+    (tmp_path / "m1.TIFF").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"m1\.TIFF is a movie, .* reader\.format suite2p"):
+        init(tmp_path, tmp_path / "c.yaml")
+    assert not (tmp_path / "c.yaml").exists()
 
 
 def test_folder_without_recordings_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rheobase.config.calcium_checks import MOVIES, movie_remedy
 from rheobase.preprocess import quality
 from rheobase.stages.init.contents import FORMATS, format_of, has_time
 from rheobase.stages.init.derivatives import derivatives, participants_of
@@ -91,11 +92,15 @@ def look(folder: Path) -> Found:
                 by_format.setdefault(form, []).append(path)
         except ValueError as error:
             broken.append(str(error))
+    movies = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in MOVIES]
     if not by_format:
         also = "".join(f"\n{text}" for text in broken)
+        if movies:
+            raise ValueError(f"{folder} holds no recording; {movie_remedy(str(movies[0]))}{also}")
         raise ValueError(f"{folder} holds no recording; known endings: {', '.join(FORMATS)}{also}")
     form = max(by_format, key=lambda name: len(by_format[name]))
     ignored = [f"{len(paths)} {name}" for name, paths in by_format.items() if name != form]
+    ignored += [f"{len(movies)} of movies"] if movies else []
     named = name_pattern(folder, by_format[form])
     if named.aside:
         aside = quality.listed(named.aside)

@@ -23,6 +23,8 @@ FORMATS = {
     ".vhdr": "brainvision",
     ".fif": "fif",
     ".nwb": "nwb",
+    ".hdf5": "caiman",
+    ".h5": "caiman",
 }
 TIME = re.compile(
     r"(?:t|times?|timestamps?)(?:[ _]*(?:[ _]|[\[(])(?P<unit>[mnuµμ]?s|m?secs?|(?:milli)?seconds?)"
@@ -49,10 +51,16 @@ def format_of(path: Path) -> str | None:
 
 
 def has_time(path: Path, form: str) -> bool:
-    """Return whether a file can hold a recording: of images, only those with a fourth dimension.
+    """Return whether a file can hold a recording: of images, only those with a fourth dimension,
+    of HDF5 files, only what CaImAn saved.
 
-    Raises ``ValueError`` with the name of an image that cannot be read.
+    Raises ``ValueError`` with the name of a file that cannot be read.
     """
+    if form == "caiman":
+        import h5py
+
+        with reading(path, "HDF5"), h5py.File(path) as file:
+            return "estimates" in file
     if form != "nifti":
         return True
     import nibabel

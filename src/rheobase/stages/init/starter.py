@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rheobase.stages.init import contents
 
-MODALITY = {"nifti": "fmri", "fmriprep": "fmri", "nwb": "calcium", "suite2p": "calcium"}
+MODALITY = {"nifti": "fmri", "fmriprep": "fmri"}
+MODALITY |= dict.fromkeys(("nwb", "suite2p", "caiman"), "calcium")
 MODALITY |= dict.fromkeys(("edf", "bdf", "brainvision", "fif"), "emg")
-CARRY_RATE = {"nifti", "fmriprep", "nwb", "edf", "bdf", "brainvision", "fif"}
+CARRY_RATE = {"nifti", "fmriprep", "nwb", "caiman", "edf", "bdf", "brainvision", "fif"}
 UNKNOWN = '"?"'
 UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 
@@ -135,6 +136,11 @@ def _reader(found: Found) -> list[str]:
             others = _of(found).others
             also = f"  # {', '.join(others)} are there too" if others else ""
             return [f"    reader: {{format: fmriprep{options}}}{also}"]
+        case "caiman":
+            return [
+                "    reader: {format: caiman}  # rate: params/data/fr of the file, which CaImAn "
+                "sets to 30 unless it was told another"
+            ]
         case form:
             return [f"    reader: {{format: {form}}}"]
 

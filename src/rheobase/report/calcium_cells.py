@@ -36,7 +36,7 @@ def table(name: str, units: Sequence[Unit]) -> Figure | None:
         for u in shown
     ]  # fmt: skip
     body = Markup(
-        '<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
+        '<div class="scroll tall" tabindex="0" role="group" aria-label="{label}">'
         '<table class="sortable"><caption><span>{caption}</span></caption><thead><tr>{head}</tr>'
         "</thead><tbody>{rows}</tbody></table></div>"
     ).format(

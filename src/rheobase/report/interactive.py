@@ -10,6 +10,8 @@ from markupsafe import escape
 from rheobase.evaluate.summaries import ScoreSummary
 
 Column = tuple[str, Sequence[float | None]]
+MOST_LEVEL = 4
+"""Names below a plot that fit without being turned."""
 
 
 def plotly_spec(score: ScoreSummary, columns: Sequence[Column]) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def _layout(
     title = f"{brief} ({score.unit})" if score.unit else brief
     fixed = {"fixedrange": True, "zeroline": False}
     names = [_plain(_short(name)) for name, _ in columns]
+    turned = {"tickangle": -30, "automargin": True} if len(columns) > MOST_LEVEL else {}
     return {
         "height": 300,
         "margin": {"l": 62, "r": 12, "t": 12, "b": 44},
@@ -92,9 +95,10 @@ def _layout(
             "tickvals": list(range(len(columns))),
             "ticktext": names,
             "range": [-0.5, len(columns) - 0.5],
+            **turned,
             **fixed,
         },
-        "yaxis": {"title": {"text": _plain(title)}, **fixed},
+        "yaxis": {"title": {"text": _plain(title), "font": {"size": 12}}, **fixed},
     }
 
 

@@ -135,7 +135,7 @@ def _neuropil(step: Step) -> str:
 
 
 def _baseline(step: Step) -> str:
-    window = _given(step, "window_s", " over {} s") or ""
+    window = f" over {step['window_s']:.4g} s" if step.get("window_s") else ""
     match step.get("method", "percentile"):
         case "maximin":
             smooth = _given(step, "smoothing_s", "Gaussian of {} s")

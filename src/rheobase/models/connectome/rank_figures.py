@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rheobase.models.base import Drawing
@@ -9,6 +11,10 @@ from rheobase.models.connectome import canvas
 from rheobase.models.connectome.artefacts import Learnt
 from rheobase.models.connectome.canvas import BLUE, GREEN, GREY, NORMAL, ORANGE, RED, SMALL
 from rheobase.models.connectome.factors import network_at
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
 
 FILM = 6
 
@@ -21,8 +27,11 @@ def ranks(learnt: Learnt) -> Drawing:
     rank, chosen = arrays["rank"].values, int(arrays["chosen_rank"])
     hidden = arrays["rank_holdout"].values
     spread = hidden.std(axis=1, ddof=1) / np.sqrt(hidden.shape[1])
-    figure = canvas.empty(4.4)
-    upper, lower = figure.subplots(2, 1, sharex=True)
+    figure = canvas.empty(4.4 + 0.19 * (len(rank) + 2))
+    grid = figure.add_gridspec(3, 1, height_ratios=(2.2, 2.2, 0.19 * (len(rank) + 2)))
+    upper = figure.add_subplot(grid[0])
+    lower = figure.add_subplot(grid[1], sharex=upper)
+    upper.tick_params(labelbottom=False)
     upper.plot(rank, arrays["rank_error"].values, "o-", color=BLUE, label="training part")
     upper.errorbar(rank, hidden.mean(axis=1), yerr=spread, fmt="s--", color=ORANGE,
                    label="hidden entries")  # fmt: skip
@@ -34,6 +43,7 @@ def ranks(learnt: Learnt) -> Drawing:
     canvas.plain(lower, x="number of components", y="stability")
     for axes in (upper, lower):
         axes.axvline(chosen, color=RED, linewidth=1, alpha=0.6)
+    _rank_rows(figure.add_subplot(grid[2]), arrays, hidden.mean(axis=1), spread)
     stable = bool(arrays["stable"])
     why = (
         "the largest stable number (dashed: 0.9) whose error on hidden entries is within one "
@@ -41,8 +51,9 @@ def ranks(learnt: Learnt) -> Drawing:
         if stable else "no number was stable (dashed: 0.9), so the most stable was taken"
     )  # fmt: skip
     caption = (
-        f"{chosen} components were chosen (red line): {why}. Stability is how alike other starts "
-        "end (factor match score, 1 is the same)."
+        f"{chosen} components were chosen (vertical line, bold): {why}. Stability is how alike "
+        "other starts end (factor match score, 1 is the same). The hidden error is the mean and "
+        "standard error over what was hidden."
     )
     table = pd.DataFrame({
         "rank": rank, "error": arrays["rank_error"].values, "spread": arrays["rank_spread"].values,
@@ -51,6 +62,27 @@ def ranks(learnt: Learnt) -> Drawing:
     }).round(5)  # fmt: skip
     alt = f"Errors and stability of {', '.join(map(str, rank))} components; {chosen} chosen."
     return Drawing(figure, "How many components", caption, alt, table)
+
+
+def _rank_rows(axes: Axes, arrays: xr.Dataset, hidden: np.ndarray, spread: np.ndarray) -> None:
+    """Write a row of numbers for each number of components."""
+    axes.axis("off")
+    core = arrays["rank_core_consistency"].values
+    columns = {
+        "": [str(r) for r in arrays["rank"].values],
+        "error": [f"{v:.3f}" for v in arrays["rank_error"].values],
+        "hidden error": [f"{m:.3f} ± {s:.3f}" for m, s in zip(hidden, spread, strict=True)],
+        "stability": [f"{v:.2f}" for v in arrays["rank_stability"].values],
+    }
+    if np.isfinite(core).any():
+        columns["core cons. (%)"] = [f"{v:.0f}" if np.isfinite(v) else "" for v in core]
+    chosen = columns[""].index(str(int(arrays["chosen_rank"])))
+    for place, (head, cells) in zip((0.04, 0.22, 0.5, 0.74, 1.0), columns.items(), strict=False):
+        for row, text in enumerate([head, *cells]):
+            height = 1 - (row + 0.5) / (len(cells) + 1)
+            axes.text(place, height, text, fontsize=SMALL, va="center", ha="right",
+                      transform=axes.transAxes,
+                      fontweight="bold" if row == chosen + 1 else None)  # fmt: skip
 
 
 def null(learnt: Learnt) -> Drawing | None:

@@ -406,6 +406,26 @@ def test_a_pattern_of_zeros_gets_no_weight():
     np.testing.assert_allclose(made.ravel(), [2, 0], atol=1e-9)
 
 
+@pytest.mark.parametrize("alike", [False, True])
+def test_weights_are_the_exact_minimum_also_where_components_are_alike(rng, alike):
+    from scipy.optimize import nnls
+
+    patterns = rng.random((7, 40))
+    if alike:
+        patterns[5] = patterns[2]
+        patterns[6] = patterns[1] + 1e-9 * patterns[0]
+    x = rng.standard_normal((60, 40)) + rng.gamma(0.5, 1, (60, 7)) @ patterns
+    gram, products = torch.from_numpy(patterns @ patterns.T), torch.from_numpy(patterns @ x.T)
+    made = nonnegative(gram, products).numpy()
+    assert (made >= 0).all()
+    best = [nnls(patterns.T, row) for row in x]
+    left = np.linalg.norm(x - made.T @ patterns, axis=1)
+    np.testing.assert_allclose(left, [rest for _, rest in best], rtol=1e-6)
+    if not alike:
+        np.testing.assert_allclose(made.T, [weights for weights, _ in best], atol=1e-10)
+        assert (made == 0).any()
+
+
 def test_a_network_is_put_together_from_chosen_components(rng):
     drive, planted = exact(rng)
     whole = affinities(drive_source(drive, kernel="product"))

@@ -1,11 +1,14 @@
 """The units that all recordings share, and what is said where there are too few or others."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rheobase import layout
-from rheobase.stages.cut import common_units
+from rheobase.models import base
+from rheobase.recording import Recording
+from rheobase.stages.cut import common_units, load_parts
 from rheobase.storage import write_json
 
 pytestmark = pytest.mark.usefixtures("in_own_folder")
@@ -53,3 +56,32 @@ def test_other_units_are_refused_with_the_first_that_differs(second, expected):
 
 def test_cells_of_several_animals_share_none():
     assert units_of("calcium", a="xy", b="xyz") == (None, {})
+
+
+def test_animals_keep_the_cells_of_their_own_where_a_model_masks_the_others(rng):
+    for name, units in (("a", "xyz"), ("b", "xz")):
+        Recording.build(
+            rng.normal(size=(40, len(units))), name=name, modality="calcium", sampling_rate_hz=1,
+            unit_names=list(units),
+        ).save(layout.recording_path("arm", name))  # fmt: skip
+    train = [{"recording": name, "start": 0, "stop": 20} for name in "ab"]
+    test = [{"recording": "b", "start": 25, "stop": 40}]
+    content = {"by": "time", "units": ["x", "z"],
+               "folds": [{"fold": 0, "train": train, "test": test}]}  # fmt: skip
+    dataset: Any = SimpleNamespace(
+        name="arm", split=SimpleNamespace(by="time", group="time"), recordings=[]
+    )
+    shared, own = (
+        [r.unit_names for r in load_parts(dataset, content, 0, "train", own_units=flag)]
+        for flag in (False, True)
+    )
+    assert shared == [["x", "z"], ["x", "z"]]
+    assert own == [["x", "y", "z"], ["x", "z"]]
+
+
+def test_only_alignments_that_mask_cells_ask_for_those_of_each_animal():
+    asked = {
+        how: base.build("connectome", params={"alignment": how}).own_cells
+        for how in ("auto", "concatenated", "absolute", "event_locked")
+    }
+    assert asked == {"auto": False, "concatenated": False, "absolute": True, "event_locked": True}

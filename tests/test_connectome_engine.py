@@ -404,6 +404,9 @@ def test_a_pattern_of_zeros_gets_no_weight():
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     made = nonnegative(gram, torch.tensor([[4.0], [0.0]], dtype=torch.float64))
     np.testing.assert_allclose(made.ravel(), [2, 0], atol=1e-9)
+    floor = torch.tensor([[2.0, 2e-16], [2e-16, 1e-32]], dtype=torch.float64)
+    made = nonnegative(floor, torch.tensor([[4.0], [1e-15]], dtype=torch.float64))
+    np.testing.assert_allclose(made.ravel(), [2, 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("alike", [False, True])

@@ -106,11 +106,13 @@ class Placed:
 
 
 class Model(Protocol):
-    """What every family provides; ``transform``, ``resume``, ``methods``, ``across`` are optional.
+    """What every family provides; ``transform``, ``resume``, ``methods``, ``across``, ``own_cells``
+    are optional.
 
     ``methods(settings, cite, *, frames, label)`` returns sentences for the report's methods text.
     ``across(fits)``, a static method, draws what several fits have in common (``Placed`` to
-    ``dict[str, Drawing]``).
+    ``dict[str, Drawing]``). ``own_cells``, a bool, asks for the cells that each animal has instead
+    of those that are good in all.
     """
 
     modalities: ClassVar[frozenset[str]]

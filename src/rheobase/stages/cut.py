@@ -216,16 +216,22 @@ def _with_shift(fold: Fold, facts: Mapping[str, Facts]) -> Fold:
 
 
 def load_parts(
-    dataset: Dataset, content: Mapping[str, Any], fold: int, side: str
+    dataset: Dataset,
+    content: Mapping[str, Any],
+    fold: int,
+    side: str,
+    *,
+    own_units: bool = False,
 ) -> list[Recording]:
     """Return the ``train`` or ``test`` recordings of a fold, cut and with the shared units only.
 
+    With ``own_units`` each keeps all the units that are good in itself.
     Raises ``ValueError`` where the fold would be tested on what it learns from.
     """
     by = dataset.split.group if dataset.split.by == content["by"] else content["by"]
     groups = {} if by in IN_TIME else {e.name: group_of(e, by) for e in dataset.recordings}
     splits.refuse_leak({**content, "by": by}, fold, groups)
-    units = content["units"]
+    units = None if own_units else content["units"]
     loaded: dict[str, Recording] = {}
     made = []
     for part in splits.parts(content, fold, side):

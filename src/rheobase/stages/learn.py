@@ -91,8 +91,10 @@ def load(job: Job, side: str) -> list[Recording]:
     from rheobase.preprocess.views import view
 
     content = read_json(layout.splits_path(job.dataset.name))
-    recordings = load_parts(job.dataset, content, job.fold, side)
     root = job.upstream[-1][0] if job.upstream else job.model
+    asks = build(root.family, preset=root.preset, params=root.params)
+    own = job.dataset.modality == "calcium" and getattr(asks, "own_cells", False)
+    recordings = load_parts(job.dataset, content, job.fold, side, own_units=own)
     wanted = root.view or _family_view(root, job.dataset.modality)
     recordings = [view(r, wanted, job.dataset.preprocess) for r in recordings]
     for entry, seed in reversed(job.upstream):

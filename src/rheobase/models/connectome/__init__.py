@@ -77,6 +77,11 @@ class Connectome:
                 "ntf.path implicit needs; take path auto"
             )
 
+    @property
+    def own_cells(self) -> bool:
+        """Whether animals may lack cells: where the alignment sets them beside each other."""
+        return self.alignment in ("absolute", "event_locked")
+
     def fit(
         self,
         train: Sequence[Recording],

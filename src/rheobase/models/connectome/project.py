@@ -14,6 +14,8 @@ EXCHANGES = 40
 PATIENCE = 3
 """Guesses without fewer wrong entries, after which one entry is exchanged at a time."""
 SLACK = 1e-12
+ABSENT = 1e-8
+"""Of the largest squared norm; a component below it would be told by rounding errors."""
 SWEEPS = 1000
 CHECKED_EVERY = 20
 TOLERANCE = 1e-9
@@ -45,9 +47,12 @@ def nonnegative(gram: Tensor, products: Tensor) -> Tensor:
     Every column by itself, exactly: block principal pivoting (Kim and Park, SIAM J. Sci. Comput.
     33, 2011) guesses which entries are above 0, solves for them and exchanges those that turn out
     wrong. Columns for which that does not end, as with equal components, go on by coordinate
-    descent. A component of zeros gets zeros.
+    descent. A component with next to nothing here, as where its neurons are in the other half,
+    cannot be told and gets 0.
     """
-    alive = gram.diagonal() > 0
+    strength = gram.diagonal()
+    alive = strength > ABSENT * strength.max()
+    gram, products = gram * alive * alive[:, None], products * alive[:, None]
     made = torch.zeros_like(products)
     left = torch.arange(products.shape[1], device=products.device)
     above = (products > 0) & alive[:, None]

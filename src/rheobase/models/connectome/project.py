@@ -14,8 +14,8 @@ EXCHANGES = 40
 PATIENCE = 3
 """Guesses without fewer wrong entries, after which one entry is exchanged at a time."""
 SLACK = 1e-12
-ABSENT = 1e-8
-"""Of the largest squared norm; a component below it would be told by rounding errors."""
+ABSENT = 1e-3
+"""Of the largest squared norm; a component below it would be told by what it does not explain."""
 SWEEPS = 1000
 CHECKED_EVERY = 20
 TOLERANCE = 1e-9

@@ -41,6 +41,11 @@ def test_label_is_decoded_three_ways_beside_its_rivals(rng):
         }
         assert len(found[name].null) == 20
     assert found["decode_auroc"].chance == 0.5
+    hits = [found[f"decode_{what}"] for what in ("sensitivity", "specificity")]
+    assert found["decode_accuracy"].value == pytest.approx(np.mean([one.value for one in hits]))
+    assert found["decode_accuracy"].value == pytest.approx(found[names[0]].value)
+    assert sorted(one.rivals["majority_class"] for one in hits) == [0, 1]
+    assert "sensitivity for b" in hits[0].title
 
 
 @pytest.mark.gpu

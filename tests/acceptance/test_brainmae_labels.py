@@ -80,7 +80,8 @@ def test_nothing_is_found_where_nothing_differs(criterion):
 def test_a_large_difference_in_connectivity_is_found(seed, criterion):
     found = accuracies("static", seed)
     ok = found["probe"] >= 0.75 and found["finetune"] >= found["fc_lr"] - 0.05
-    criterion(f"A17-{seed}", "accuracy, connectivity differs by 0.5",
+    criterion(f"A17-{seed}", "accuracy, connectivity differs by 0.5 (probe: of the encoder, maps "
+              "or states; encoder: CLS, mean and SD alone, told without a limit)",
               "probe 0.75, finetune that of connectivity - 0.05", told(found), ok)  # fmt: skip
 
 
@@ -94,7 +95,8 @@ def test_a_small_difference_in_connectivity_is_found(seed, criterion):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_how_long_states_last_is_found_where_connectivity_is_blind(seed, criterion):
     found = accuracies("dwell", seed)
-    criterion(f"A19-dwell-{seed}", "accuracy, states last 8 or 40 s", "finetune 0.65", told(found),
+    criterion(f"A19-dwell-{seed}", "accuracy, states last 8 or 40 s (encoder, and principal_states "
+              "without a network, told without a limit)", "finetune 0.65", told(found),
               found["finetune"] >= 0.65)  # fmt: skip
 
 

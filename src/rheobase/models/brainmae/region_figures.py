@@ -33,7 +33,7 @@ def matrices(arrays: xr.Dataset) -> Drawing:
     said = "; ".join(_agreements(interpret.summary(arrays)))
     caption = (
         "Each square compares two regions of the training part"
-        f"{', sorted by network' if len(networks) else ''}: {said}. p by shuffling regions"
+        f"{', sorted by network' if len(networks) else ''}: {said}. One-sided p by shuffling regions"
         f"{_within(arrays)}, {interpret.DRAWS} draws; regions that lie near each other are alike, "
         "so p is smaller than it should be."
     )
@@ -90,7 +90,7 @@ def influence(arrays: xr.Dataset, matrix: np.ndarray, covariance: np.ndarray) ->
     caption = (
         "Half of the regions are hidden. Hiding the column's region too changes what the network "
         "makes of the row's by so many standard deviations, averaged over segments of the test "
-        f"part. Spearman's correlation with {', '.join(said)}; p by shuffling regions"
+        f"part. Spearman's correlation with {', '.join(said)}; one-sided p by shuffling regions"
         f"{_within(arrays)}. It is what the trained network relies on, not a cause in the brain."
         f"{_undrawn(arrays)}"
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MODES = {"finetune": "finetuned from the probe", "probe": "probe",
          "scratch": "from a random start", "encoder": "probe of the encoder alone"}  # fmt: skip
+FIRST = "finetune"
 MEASURES = {"balanced_accuracy": "decoding, balanced accuracy", "auroc": "decoding, AUROC",
             "r2": "decoding, R²", "mae": "decoding, mean absolute error"}  # fmt: skip
 SCORED = (0.15, *RATIOS)
@@ -128,7 +129,7 @@ def decoding(
         rng = null.stream(int(fitted.arrays["seed"]), 2, test)
         drawn = null.classes_null(known, guesses[mode], draws=model.label_training.permutations,
                                   rng=rng)  # fmt: skip
-        note = _class_note(known, outputs[mode], classes)
+        note = _class_note(known, classes)
         level = 1 / len(classes)
         made.append(_score(mode, "balanced_accuracy", found[mode], beside, drawn, level, note))
     if len(classes) == 2 and len(np.unique(known.y)) == 2:
@@ -137,6 +138,9 @@ def decoding(
         beside = {name: areas[name] for name in rivals}
         made += [Score(_name(mode, "auroc"), areas[mode], beside, chance=0.5,
                        title=_title(mode, "auroc")) for mode in MODES]  # fmt: skip
+    guesses["majority_class"] = np.full(len(known.y), most)
+    shown = {name: guesses[name] for name in (FIRST, *rivals, "majority_class")}
+    made += _shares(known, shown, classes)
     return states.of_blocks(made, fitted, test) if known.within else made
 
 
@@ -160,16 +164,26 @@ def _name(mode: str, what: str) -> str:
     return f"decode_{what}" if mode == "finetune" else f"decode_{mode}_{what}"
 
 
-def _class_note(known: Examples, out: np.ndarray, classes: np.ndarray) -> str:
+def _class_note(known: Examples, classes: np.ndarray) -> str:
     units, what = len(np.unique(known.unit)), "blocks" if known.within else "recordings"
-    note = f"{len(classes)} classes, {len(known.y)} {what} of {units} exchangeable units"
-    if len(classes) != 2:
-        return note
-    guess = classes[np.argmax(out, axis=1)]
-    hits = [np.mean(guess[known.y == c] == c) for c in classes[::-1] if np.any(known.y == c)]
-    if len(hits) < 2:
-        return note
-    return f"{note}; sensitivity {hits[0]:.2f} for {classes[1]}, specificity {hits[1]:.2f}"
+    return f"{len(classes)} classes, {len(known.y)} {what} of {units} exchangeable units"
+
+
+def _shares(known: Examples, guesses: Mapping[str, np.ndarray], classes: np.ndarray) -> list[Score]:
+    """Return accuracy and, of two classes, sensitivity for the second one and specificity."""
+    there = {"accuracy": np.ones(len(known.y), bool)}
+    said = {"accuracy": "accuracy"}
+    if len(classes) == 2 and len(np.unique(known.y)) == 2:
+        there |= {"sensitivity": known.y == classes[1], "specificity": known.y == classes[0]}
+        said |= {what: f"{what} for {classes[1]}" for what in ("sensitivity", "specificity")}
+    made = []
+    for what, chosen in there.items():
+        found = {name: float(np.mean((guess == known.y)[chosen]))
+                 for name, guess in guesses.items()}  # fmt: skip
+        value = found.pop(FIRST)
+        made.append(Score(_name(FIRST, what), value, found,
+                          title=f"decoding, {said[what]} ({MODES[FIRST]})"))  # fmt: skip
+    return made
 
 
 def _auroc(truth: np.ndarray, score: np.ndarray) -> float:
@@ -193,12 +207,19 @@ def _values(
         drawn = null.values_null(known, guesses[mode], centre=centre,
                                  draws=model.label_training.permutations, rng=rng)  # fmt: skip
         note = f"{len(y)} recordings"
-        if np.ptp(guesses[mode]) > 0 and np.ptp(y) > 0:
-            note += f"; r = {np.corrcoef(y, guesses[mode])[0, 1]:.2f}"
         beside = {**{name: r2[name] for name in rivals}, "training_mean": 0.0}
         made.append(_score(mode, "r2", r2[mode], beside, drawn, None, note))
     mean = float(np.abs(y - centre).mean())
     beside = {**{name: error[name] for name in rivals}, "training_mean": mean}
     made += [Score(_name(mode, "mae"), error[mode], beside, higher_is_better=False,
                    title=_title(mode, "mae")) for mode in MODES]  # fmt: skip
+    if len(y) > 1 and np.ptp(y) > 0:
+        r = {name: _r(y, guesses[name]) for name in (FIRST, *rivals)}
+        made.append(Score(_name(FIRST, "r"), r.pop(FIRST), {**r, "training_mean": 0.0},
+                          title=f"decoding, correlation ({MODES[FIRST]})"))  # fmt: skip
     return made
+
+
+def _r(truth: np.ndarray, guess: np.ndarray) -> float:
+    """Return Pearson's correlation, 0 where the guess is the same for all."""
+    return float(np.corrcoef(truth, guess)[0, 1]) if np.ptp(guess) > 0 else 0.0

@@ -215,8 +215,10 @@ def test_a_network_that_has_learnt_little_says_so(params, curves, said):
 
 def test_a_fit_to_noise_says_that_it_learnt_little(rng):
     model = base.build("brainmae", params={"width": 8, "heads": 2, "steps": 3, "label": False})
-    said = model.fit([recording(rng, i) for i in range(4)], seed=0, device="cpu").notices
-    assert any(one.startswith("pretraining has learnt little") for one in said)
+    made = [recording(rng, i) for i in range(4)]
+    fitted = model.fit(made, seed=0, device="cpu")
+    assert any(one.startswith("pretraining has learnt little") for one in fitted.notices)
+    assert model.evaluate(fitted, made)[0].caution == "pretraining has learnt little"
 
 
 def test_somebody_is_always_learnt_from(rng):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_MISSED = 0.9
 """Share of the variance of hidden training regions missed above which little has been learnt."""
+LITTLE = "pretraining has learnt little"
 LEAST_REGIONS = 2
 LEAST_PEOPLE = 5
 """Training people below which none is held out to stop pretraining."""
@@ -104,7 +105,7 @@ def little_learnt(model: BrainMAE, curves: pretrain.Curves) -> list[str]:
     if missed <= MOST_MISSED:
         return []
     return [
-        "pretraining has learnt little: of hidden regions of "
+        f"{LITTLE}: of hidden regions of "
         f"{'people held out' if held else 'the recordings that it learns from'} it misses "
         f"{100 * missed:.0f} % of the variance (100 % is each region's mean); either regions share "
         f"too little, or a lower learning_rate than {model.learning_rate:g}, more warm_up or more "

@@ -33,8 +33,8 @@ def matrices(arrays: xr.Dataset) -> Drawing:
     said = "; ".join(_agreements(interpret.summary(arrays)))
     caption = (
         "Each square compares two regions of the training part"
-        f"{', sorted by network' if len(networks) else ''}: {said}. One-sided p by shuffling regions"
-        f"{_within(arrays)}, {interpret.DRAWS} draws; regions that lie near each other are alike, "
+        f"{', sorted by network' if len(networks) else ''}: {said}. One-sided p by shuffling "
+        f"regions{_within(arrays)}, {interpret.DRAWS} draws; regions that lie near each other are alike, "
         "so p is smaller than it should be."
     )
     names = arrays["unit"].values.astype(str)

@@ -12,7 +12,7 @@ import numpy as np
 from rheobase import metrics
 from rheobase.models.base import Fitted, Score
 from rheobase.models.brainmae import fidelity, labels, people, reconstruct, start, states
-from rheobase.models.brainmae.learn import network_of, segments_of
+from rheobase.models.brainmae.learn import LITTLE, network_of, segments_of
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.pretrain import RATIOS
 from rheobase.models.brainmae.segments import Run, runs
@@ -60,7 +60,8 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     made += found_again
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out, *not_looked_for]))
-    caution = "; ".join(filter(None, [flattered, first.caution or caution]))
+    little = LITTLE if any(said.startswith(LITTLE) for said in fitted.notices) else ""
+    caution = "; ".join(filter(None, [flattered, first.caution or caution, little]))
     return [replace(first, note=note, caution=caution), *made[1:]]
 
 

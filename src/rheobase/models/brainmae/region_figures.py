@@ -34,8 +34,8 @@ def matrices(arrays: xr.Dataset) -> Drawing:
     caption = (
         "Each square compares two regions of the training part"
         f"{', sorted by network' if len(networks) else ''}: {said}. One-sided p by shuffling "
-        f"regions{_within(arrays)}, {interpret.DRAWS} draws; regions that lie near each other are alike, "
-        "so p is smaller than it should be."
+        f"regions{_within(arrays)}, {interpret.DRAWS} draws; regions that lie near each "
+        "other are alike, so p is smaller than it should be."
     )
     names = arrays["unit"].values.astype(str)
     rows, columns = np.triu_indices(len(names), k=1)

@@ -14,10 +14,10 @@ FAMILY = "brainmae"
 TESTED_SCANS = 12
 VOLUMES = 60
 SEEDS = (0, 1, 2)
-PARAMS = {
-    "segment_width": 128, "pool": "embedding", "embedding_start": "covariance", "crop_s": 80,
-    "steps": 1200, "learning_rate": 3e-3, "held_share": 0.0, "label": False,
-}  # fmt: skip
+WIDE = {"segment_width": 128, "pool": "embedding", "embedding_start": "covariance",
+        "learning_rate": 3e-3, "held_share": 0.0, "label": False}  # fmt: skip
+FILLING = {**WIDE, "segment_s": 4, "crop_s": 40, "steps": 1200}
+PEOPLE = {**WIDE, "crop_s": 80, "steps": 400}
 
 
 @functools.cache
@@ -71,7 +71,7 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
     seed, shared_data, criterion
 ):
     train, unseen = apart(shared(shared_data))
-    model = base.build("brainmae", preset="small", params=PARAMS)
+    model = base.build("brainmae", preset="small", params=FILLING)
     fitted = model.fit(train, seed=seed, device="cpu")
     wanted = [f"masked_r2_{share}" for share in (25, 50, 75)]
     found = {s.name: s for s in model.evaluate(fitted, unseen) if s.name in wanted}
@@ -88,7 +88,7 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
               all(s.value > s.rivals["pca"] for s in found.values()))  # fmt: skip
 
 
-def by_components(train, test, samples=8, count=PARAMS["segment_width"]):
+def by_components(train, test, samples=2, count=WIDE["segment_width"]):
     """Return R2 of whole segments of which as many principal components are kept as numbers."""
     parts = [np.concatenate([segments(r, samples) for r in some]) for some in (train, test)]
     axes = np.linalg.svd(parts[0], full_matrices=False)[2][:count]
@@ -110,8 +110,7 @@ def test_people_are_found_again_in_their_other_session(seed, shared_data, criter
         sessions.setdefault(one.subject, []).append(one)
     train = [s[0] for s in sessions.values() if len(s) == 1]
     test = [cut(one, VOLUMES) for s in sessions.values() if len(s) == 2 for one in s]
-    params = {**PARAMS, "steps": 400}
-    model = base.build("brainmae", preset="small", params=params)
+    model = base.build("brainmae", preset="small", params=PEOPLE)
     fitted = model.fit(train, seed=seed, device="cpu")
     found = {s.name: s for s in model.evaluate(fitted, test)}
     ways = [found[f"identification_{way}accuracy"] for way in ("", "gradient_", "vectors_")]

@@ -164,7 +164,7 @@ def test_the_workflow_finds_planted_motifs_in_a_minute(criterion, tmp_path):
         "source": {"kind": "synthetic", "generator": "calcium", "seed": 0,
                    "params": {"level": "easy"}},
         "entities": {"subject": ["m1", "m2", "m3", "m4", "m5", "m6"]},
-        "preprocess": {"input": "raw"}, "split": {"by": "subject", "folds": 2},
+        "preprocess": {"input": "raw", "snr": 0}, "split": {"by": "subject", "folds": 2},
         "models": ["motifs"],
     }  # fmt: skip
     motifs = {"family": "connectome", "params": {**PARAMS, "null": {"n": 0}}}

@@ -98,7 +98,8 @@ def all_ranks(
 
 
 def _first_notices(train: Sequence[Recording], made: arrange.Arrangement) -> list[str]:
-    said = []
+    said = ["a component is co-variation: what changes together need not be connected, and neither "
+            "pairs nor their order say what causes what"]  # fmt: skip
     if still := constant(train):
         said.append(f"never move in the training part: {', '.join(still[:5])}")
     if len(made.plan.animals) > 1:

@@ -90,9 +90,15 @@ SMALL_TENSOR = {
     "null": {"n": 4, "starts": 1, "max_iter": 20}, "communities": {"mcmc": 20}, "permutations": 5,
     "label_permutations": 20,
 }  # fmt: skip
+SMALL_RESERVOIR = {
+    "n_units": 60, "degree": 20, "members": 2, "horizons": [1, 3], "lags": [1, 2],
+    "adapt": {"schedule": [[100, 1e-3]]},
+    "search": {"n_trials": 2, "seeds_per_trial": 1, "inner_folds": 2, "samples": 1000},
+}  # fmt: skip
 CASES = {
     "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),
     "connectome": Case(SMALL_TENSOR, turns, ("explained_hidden_pairs", "one_component")),
+    "reservoir": Case(SMALL_RESERVOIR, coupled, ("forecast_r2_h1", "ar")),
     "brainmae": Case(SMALL_NETWORK, communities, ("masked_r2_50", "mean")),
 }
 

@@ -150,6 +150,7 @@ FAMILIES = {
     "linear": Family("rheobase.models.linear:Linear", gpu=False, random=False),
     "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True, parallel=True),
     "connectome": Family("rheobase.models.connectome:Connectome", gpu=True, random=True),
+    "reservoir": Family("rheobase.models.reservoir:Reservoir", gpu=False, random=True),
 }
 
 

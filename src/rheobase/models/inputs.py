@@ -25,10 +25,11 @@ def check(
 
 
 def long_enough(
-    recordings: Sequence[Recording], *, part: str, reach: int
+    recordings: Sequence[Recording], *, part: str, reach: int, needs: str = "the longest horizon"
 ) -> tuple[list[Recording], tuple[str, ...]]:
     """Return the recordings with a piece of ``reach`` samples, in order, and what was left out.
 
+    ``needs`` says in the sentence what such a piece is needed for.
     Raises ``ValueError`` where that is all of them.
     """
     longest: dict[str, int] = {}
@@ -37,7 +38,7 @@ def long_enough(
         longest[recording.name] = max(length, longest.get(recording.name, 0))
     short = {
         name: f"{name}: its longest unbroken stretch in the {part} part has {length} samples; "
-        f"the longest horizon needs {reach}"
+        f"{needs} need{'s' * (' and ' not in needs)} {reach}"
         for name, length in sorted(longest.items())
         if length < reach
     }

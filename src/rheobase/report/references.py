@@ -82,7 +82,11 @@ SOFTWARE = {
     "pynwb": "rubel2022",
 }
 
-FAMILY_SOFTWARE = {"linear": {"scikit-learn"}, "connectome": {"tensorly"}}
+FAMILY_SOFTWARE = {
+    "linear": {"scikit-learn"},
+    "connectome": {"tensorly"},
+    "reservoir": {"scikit-learn", "torch"},
+}
 """A family that is not named here has weights, and those are trained with torch."""
 
 READER_SOFTWARE = {

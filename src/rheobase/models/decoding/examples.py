@@ -26,7 +26,7 @@ from rheobase.recording import Recording
 
 __all__ = [
     "Examples", "How", "NotDecodableError", "choose", "exchangeable", "gather", "label_of",
-    "label_runs", "strata",
+    "joined", "label_runs", "of_recording", "of_segment", "strata", "usable",
 ]  # fmt: skip
 
 
@@ -61,17 +61,35 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
     parts = []
     for segments in by_name(recordings).values():
         if how.features == "connectivity":
-            parts.append(_whole(segments))
+            parts.append(of_recording(segments))
         else:
-            make = _windows if how.features == "windows" else _samples
-            parts += [make(segment, how, delay) for segment in segments]
+            parts += [of_segment(segment, how, delay=delay) for segment in segments]
+    examples = joined(parts)
+    return exchangeable(examples.take(usable(examples, recordings, how)))
+
+
+def of_segment(segment: Recording, how: How, *, delay: int = 0) -> Examples:
+    """Return the examples of windows or samples; ``order`` is where in the segment they begin."""
+    make = _windows if how.features == "windows" else _samples
+    return make(segment, how, delay)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Return the examples of all parts, their place in time counted on from part to part."""
     shift = np.cumsum([0, *(part.order.max(initial=-1) + 1 for part in parts)])
-    joined = {
+    arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("x", "y", "subject", "recording", "unit")
     }
     order = np.concatenate([part.order + s for part, s in zip(parts, shift, strict=False)])
-    examples = Examples(**joined, within=any(part.within for part in parts), order=order)
+    return Examples(**arrays, within=any(part.within for part in parts), order=order)
+
+
+def usable(examples: Examples, recordings: Sequence[Recording], how: How) -> np.ndarray:
+    """Return which examples carry a label that is not ignored, (example,).
+
+    Raises ``NotDecodableError`` where none does.
+    """
     labelled = np.isfinite(examples.y) if how.kind == "value" else examples.y != ""
     if how.kind == "class" and how.ignore:
         labelled &= ~np.isin(examples.y, how.ignore)
@@ -85,7 +103,7 @@ def gather(recordings: Sequence[Recording], how: How, *, delay: int = 0) -> Exam
             f"{recordings[0].name}: no example carries a usable label {recordings[0].label_name!r} "
             f"(ignored: {', '.join(how.ignore) or 'none'}); check the labels or ignore_labels"
         )
-    return exchangeable(examples.take(labelled))
+    return labelled
 
 
 def exchangeable(examples: Examples) -> Examples:
@@ -114,7 +132,7 @@ def _varies(group: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([several[g] for g in group], bool)
 
 
-def _whole(segments: Sequence[Recording]) -> Examples:
+def of_recording(segments: Sequence[Recording]) -> Examples:
     """Return one example: the Fisher-z correlations of a recording."""
     first = segments[0]
     label = label_of(first)

@@ -62,7 +62,9 @@ class BatchedReservoir(Engine):
     def __init__(
         self, networks: Sequence[Network], seeds: Sequence[int], *, channels: int,
         device: str = "cpu", dtype: torch.dtype = torch.float32,
+        weights: Sequence[Weights] | None = None,
     ) -> None:  # fmt: skip
+        """``weights`` are those of each seed where they were drawn before."""
         if not networks or not len(seeds):
             raise ValueError("the engine got no network or no seed; give at least one of each")
         for other in networks:
@@ -72,7 +74,9 @@ class BatchedReservoir(Engine):
                     f"{other.structure} differ, so give each its own engine"
                 )
         self.networks, self.seed_numbers = list(networks), list(seeds)
-        self.weights = [build(networks[0], seed=seed, channels=channels) for seed in seeds]
+        self.weights = list(weights or ()) or [
+            build(networks[0], seed=seed, channels=channels) for seed in seeds
+        ]
         self.seeds, self.settings, self.units = len(seeds), len(networks), networks[0].n_units
         self.channels, self.device, self.dtype = channels, device, dtype
         self.inhibition = self.unadapted()

@@ -60,13 +60,15 @@ class BatchedEcho(Engine):
     def __init__(
         self, networks: Sequence[EchoNetwork], seeds: Sequence[int], *, channels: int,
         device: str = "cpu", dtype: torch.dtype = torch.float32,
+        drawn: Sequence[tuple[csr_array, np.ndarray]] | None = None,
     ) -> None:  # fmt: skip
+        """``drawn`` are coupling and biases of each seed where they were drawn before."""
         if not networks or len({network.structure for network in networks}) > 1:
             raise ValueError("networks of one engine share n_units and degree; give one such set")
         self.networks, self.units = list(networks), networks[0].n_units
         self.seeds, self.settings = len(seeds), len(networks)
         self.channels, self.device, self.dtype = channels, device, dtype
-        drawn = [_draw(networks[0], seed, channels) for seed in seeds]
+        drawn = drawn or [_draw(networks[0], seed, channels) for seed in seeds]
         self.weights = [weights for weights, _ in drawn]
         self.biases = np.stack([bias for _, bias in drawn])
         """(seed, unit)"""

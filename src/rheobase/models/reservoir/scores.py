@@ -41,6 +41,22 @@ def nrmse_of(gram: Gram, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.sqrt(error / np.where(spread > 0, spread, np.nan))
 
 
+def squared_errors(gram: Gram, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the sum of squared errors of each target over the examples of ``gram``, (target,)."""
+    fitted, shared, spread, missed = _moments(gram, weights, bias)
+    return gram.n * (np.maximum(spread - 2 * shared + fitted, 0) + missed**2)
+
+
+def pooled_nrmse(gram: Gram, fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the root of squared error over variance, both summed over targets, (readout,).
+
+    Unlike a mean over targets it is defined where some target does not vary.
+    """
+    variance = float((gram.yy - gram.y**2 / gram.n).sum())
+    error = along(squared_errors, gram, fits).sum(axis=1)
+    return np.sqrt(error / variance) if variance > 0 else np.full(len(error), np.nan)
+
+
 def determination(gram: Gram, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Return the squared correlation of prediction and truth of each target, (target,)."""
     fitted, shared, spread, _ = _moments(gram, weights, bias)

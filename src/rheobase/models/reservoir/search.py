@@ -19,7 +19,7 @@ from rheobase.models.reservoir.adaptation import adapt
 from rheobase.models.reservoir.batched import BatchedReservoir
 from rheobase.models.reservoir.echo import BatchedEcho, EchoNetwork
 from rheobase.models.reservoir.folds import Fold
-from rheobase.models.reservoir.settings import Adapt, Network, Target
+from rheobase.models.reservoir.settings import Adapt, Network, Target, check_space
 
 Kind = Literal["adapted", "global", "tanh"]
 KINDS: tuple[Kind, ...] = ("adapted", "global", "tanh")
@@ -69,11 +69,7 @@ def draw(
     ``{"uniform": [low, high]}``; empty is the default. Raises ``ValueError`` for unknown fields.
     """
     wanted = dict(space or SPACE)
-    known = {"target", "balance", *vars(base)} - {"n_units"}
-    if unknown := set(wanted) - known:
-        raise ValueError(
-            f"search: space holds {sorted(unknown)[0]!r}; there are {', '.join(sorted(known))}"
-        )
+    check_space(wanted)
     laws, balances = wanted.pop("target", LAWS), wanted.pop("balance", BALANCES)
     generator = np.random.default_rng([seed, 91])
     trials = []
@@ -100,7 +96,7 @@ def errors_of(
     trials: Sequence[Trial], folds: Sequence[Fold], *, seeds: Sequence[int],
     alphas: Sequence[float], device: str = "cpu", memory_limit_gb: float = 2.0,
 ) -> np.ndarray:  # fmt: skip
-    """Return the held-out NRMSE of every trial, (trial, seed, fold, alpha).
+    """Return the held-out NRMSE pooled over targets of every trial, (trial, seed, fold, alpha).
 
     Adaptation, means and readout see the training part of each fold alone.
     """
@@ -185,8 +181,7 @@ def _one_run(
     sums = readout.GramAccumulator(known, labels=fold.labels(), memory_limit_gb=memory_limit_gb)
     engine.run(fold.inputs, sink=sums, washout=fold.washout)
     return np.array([
-        scores.along(scores.nrmse_of, sums.gram(0, m, 1),
-                     list(readout.readouts(sums.gram(0, m, 0), alphas))).mean(axis=1)
+        scores.pooled_nrmse(sums.gram(0, m, 1), list(readout.readouts(sums.gram(0, m), alphas)))
         for m in range(len(trials))
     ])  # fmt: skip
 

@@ -5,8 +5,9 @@ Defaults are those of docs/reservoir.md; beta and rho are of Srinivasan, Plenz a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Network:
     @property
     def washout(self) -> int:
         """Return the samples after which the start is forgotten, ``max(50, 5 / (1 - leak))``."""
-        return max(50, int(np.ceil(5 / (1 - float(np.max(self.leak))))))
+        return max(50, int(np.ceil(round(5 / (1 - float(np.max(self.leak))), 6))))
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,6 @@ class Readout:
     """Penalties over the mean variance of a feature."""
     features: tuple[str, ...] = ("states", "bias")
     """``states`` and ``bias`` always; ``inputs`` and ``squares`` (of the rates) on request."""
-    refit: bool = True
 
     def __post_init__(self) -> None:
         if not self.alphas or min(self.alphas) < 0:
@@ -144,6 +144,66 @@ class Readout:
                 f"readout: features are {list(self.features)}; give states and bias, and if wanted "
                 "inputs and squares"
             )
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hyperparameters are chosen: the same effort for every kind of network."""
+
+    n_trials: int = 60
+    """Settings tried of each kind: the one of the config, and random ones; 1: no search"""
+    space: Mapping[str, Any] = field(default_factory=dict)
+    """Values of a parameter, or ``{log: [low, high]}`` or ``{uniform: [low, high]}``; empty: the
+    space of docs/reservoir.md"""
+    inner_folds: int = 3
+    seeds_per_trial: int = 3
+    """All trials run with the first; the best third with all"""
+    samples: int = 20_000
+    """Samples of an inner fold that its sums take, evenly thinned (chosen here)"""
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_trials", 1), ("inner_folds", 2), ("seeds_per_trial", 1),
+                            ("samples", 1000)):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"search: {name} is {getattr(self, name)}; it must be {least} or more"
+                )
+        check_space(self.space)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Settings whose errors in inner folds are drawn beside each other; none where empty."""
+
+    balances: tuple[float, ...] = ()
+    input_scales: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if max(self.balances, default=0.0) > 1 or min(self.input_scales, default=1.0) <= 0:
+            raise ValueError(
+                f"sweep: balances {list(self.balances)} must be at most 1 and input_scales "
+                f"{list(self.input_scales)} above 0"
+            )
+
+
+def check_space(space: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` naming what a search space holds and cannot be searched."""
+    known = {"target", "balance", *Network.__dataclass_fields__} - {"n_units"}
+    for name, values in space.items():
+        if name not in known:
+            raise ValueError(f"search: space holds {name!r}; there are {', '.join(sorted(known))}")
+        if isinstance(values, Mapping):
+            ends = next(iter(values.values()), None)
+            low, high = ends if isinstance(ends, list | tuple) and len(ends) == 2 else (1, 0)
+            if len(values) != 1 or not {"log", "uniform"} & set(values) or not low < high:
+                raise ValueError(
+                    f"search: space.{name} is {dict(values)}; give a list of values, or log or "
+                    "uniform with [low, high]"
+                )
+            if "log" in values and low <= 0:
+                raise ValueError(f"search: space.{name} begins at {low}; log needs more than 0")
+        elif not isinstance(values, list | tuple) or not values:
+            raise ValueError(f"search: space.{name} is {values!r}; give a list of values")
 
 
 def logit(rates: np.ndarray, gain: float) -> np.ndarray:

@@ -177,7 +177,8 @@ def _reader(dataset: Dataset) -> Iterator[Problem]:
     if dataset.source["kind"] == "synthetic":
         if "reader" in dataset.raw:
             yield ["reader"], "a synthetic dataset needs no reader; remove it"
-        if dataset.source["generator"] != dataset.modality:
+        made = dataset.source["generator"]
+        if (made if made in ("fmri", "calcium", "emg") else "series") != dataset.modality:
             yield (
                 ["source", "generator"],
                 f"{dataset.source['generator']!r} makes another modality than {dataset.modality!r}",

@@ -25,7 +25,8 @@ def compare_with_truth(source: Mapping[str, Any], paths: Sequence[Path], folder:
     pairs = [(path, folder / f"{path.stem}.truth.npz") for path in paths]
     if source["generator"] == "fmri":
         return _fmri(pairs, source.get("params", {}))
-    return {"calcium": _calcium, "emg": _emg}[source["generator"]](pairs)
+    rows = {"calcium": _calcium, "emg": _emg}.get(source["generator"])
+    return rows(pairs) if rows else []
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """Generators with planted truth: what a method finds can be compared with what is there.
 
 ``source`` is the config's block of kind ``synthetic``; its ``params`` are the keyword arguments of
-the generator (``fmri.simulate``, ``calcium.simulate``, ``emg.simulate``), and ``groups`` for fMRI.
+the generator (``fmri.simulate``, ``calcium.simulate``, ``emg.simulate``, those of ``dynamics``), and
+``groups`` for fMRI.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rheobase.config.entries import Entry
+from rheobase.io.synthetic.dynamics import GENERATORS, Generator
 
 Arrays = dict[str, np.ndarray]
 
@@ -27,8 +29,8 @@ def generate(
 
     The first hold ``signal`` (time, unit), ``names`` and what a recording may show of itself
     (``label``, ``trial``, ``network``). fMRI and calcium recordings are runs and animals of one
-    simulation seeded with ``source["seed"]``; an EMG recording is a session of its own, seeded with
-    ``source["seed"] + index``.
+    simulation seeded with ``source["seed"]``; an EMG recording and a series are simulations of
+    their own, seeded with ``source["seed"] + index``.
     """
     params = _checked(source)
     seed = int(source.get("seed", 0))
@@ -42,7 +44,9 @@ def rate(source: Mapping[str, Any]) -> float:
     return float(_module(source).rate(_checked(source)))
 
 
-def _module(source: Mapping[str, Any]) -> ModuleType:
+def _module(source: Mapping[str, Any]) -> ModuleType | Generator:
+    if source["generator"] in GENERATORS:
+        return GENERATORS[source["generator"]]
     match source["generator"]:
         case "fmri":
             from rheobase.io.synthetic import fmri as module
@@ -51,7 +55,8 @@ def _module(source: Mapping[str, Any]) -> ModuleType:
         case "emg":
             from rheobase.io.synthetic import emg as module
         case other:
-            raise ValueError(f"source.generator is {other!r}; it must be fmri, calcium or emg")
+            known = ", ".join(["fmri", "calcium", "emg", *GENERATORS])
+            raise ValueError(f"source.generator is {other!r}; there are {known}")
     return module
 
 

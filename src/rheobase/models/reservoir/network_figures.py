@@ -69,9 +69,9 @@ def inhibition(arrays: xr.Dataset, task: str) -> Drawing:
     right.hist(omega, BINS, color=COLOURS["adapted"])
     caption = (
         "Left: excitation less inhibition, summed over a unit's inputs; the mean went from "
-        f"{before.mean():.2f} to {after.mean():.2f}. Right: the factor by which the one-step design "
-        f"scaled each unit's inhibition; {int((omega == 0).sum())} of {len(omega)} units would "
-        "have needed less than none."
+        f"{before.mean():.2f} to {after.mean():.2f}. Right: the factor by which the one-step "
+        f"design scaled each unit's inhibition; {int((omega == 0).sum())} of {len(omega)} units "
+        "would have needed less than none."
     )
     alt = f"Histograms of balances and factors of {len(omega)} units."
     table = pd.DataFrame({"balance_before": before, "balance": after, "omega": omega}).round(5)

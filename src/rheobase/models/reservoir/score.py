@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -133,11 +133,9 @@ def _added(score: Score, what: str) -> list[Score]:
     """Return the same score beside the tuned balance alone: what adaptation adds to it."""
     if GLOBAL not in score.rivals:
         return []
-    words: dict[str, Any] = {
-        "decoding": "decoding", "memory": "memory", "forecasts": "mean forecast R²",
-    }  # fmt: skip
+    title = "mean forecast R²" if what == "forecasts" else what
     return [Score(
         f"adaptation_{score.name}", score.value, {GLOBAL: score.rivals[GLOBAL]}, unit=score.unit,
-        title=f"{words[what]}, adaptation against a tuned balance", question=f"adaptation in {what}",
         note="both searched with the same effort",
+        title=f"what adaptation adds to {title}", question=f"adaptation in {what}",
     )]  # fmt: skip

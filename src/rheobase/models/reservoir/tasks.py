@@ -10,10 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rheobase.io.synthetic.dynamics import (
+    lorenz_series,
+    lorenz_start,
+    mackey_glass_series,
+    narma_input,
+    narma_series,
+)
+
+__all__ = [
+    "LENGTH", "Task", "lorenz", "lorenz_series", "mackey_glass", "mackey_glass_series",
+    "memory_capacity", "narma10", "narma_series", "standardised",
+]  # fmt: skip
 LENGTH = 5200
 """1500 adaptation, 200 washout, 2000 training, 500 validation, 1000 test."""
-DIVERGED = 1.5
-OTHER_SEED = 10**6
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,57 +49,13 @@ def memory_capacity(*, seed: int, length: int = LENGTH, delays: int = 60) -> Tas
     return Task("memory_capacity", u[delays:, None], targets, names, seed)
 
 
-def narma_series(u: np.ndarray) -> np.ndarray:
-    """Return y of NARMA-10, (time + 1,), from u (time,) on (0, 0.5); y[0..9] = 0.
-
-    ``y[t+1] = 0.3 y[t] + 0.05 y[t] sum(y[t-i], i = 0..9) + 1.5 u[t-9] u[t] + 0.1``: ten terms in
-    the sum, y[t] and y[t-9] included (Atiya and Parlos 2000).
-    """
-    y = np.zeros(len(u) + 1)
-    for t in range(9, len(u)):
-        y[t + 1] = 0.3 * y[t] + 0.05 * y[t] * y[t - 9 : t + 1].sum() + 1.5 * u[t - 9] * u[t] + 0.1
-    return y
-
-
 def narma10(*, seed: int, length: int = LENGTH) -> Task:
     """Return NARMA-10 one step ahead: input ``4 (u[t] - 0.25)``, target ``y[t+1]``.
 
     The first 20 samples are left out; a series that passes 1.5 is drawn again from another seed.
     """
-    own = seed
-    while True:
-        u = np.random.default_rng(1000 + own).uniform(0, 0.5, length + 20)
-        with np.errstate(over="ignore", invalid="ignore"):
-            y = narma_series(u)
-        if np.abs(y).max() <= DIVERGED:
-            break
-        own += OTHER_SEED
+    u, y, own = narma_input(seed, length)
     return Task("narma10", 4 * (u[20:, None] - 0.25), y[21:, None], ("y",), own)
-
-
-def mackey_glass_series(
-    samples: int, *, start: float, delay: float = 17.0, step: float = 0.1, burn_in: int = 1000
-) -> np.ndarray:
-    """Return x, one sample a unit of time, (samples,), with the constant history ``start``.
-
-    ``dx/dt = 0.2 x(t - delay) / (1 + x(t - delay)^10) - 0.1 x``, Runge-Kutta of fourth order; the
-    delayed value at half a step is interpolated linearly (Mackey and Glass 1977).
-    """
-    behind, a_sample = round(delay / step), round(1 / step)
-    x = [start] * (behind + 1)
-
-    def growth(past: float) -> float:
-        return 0.2 * past / (1 + past**10)
-
-    for t in range((samples + burn_in - 1) * a_sample):
-        now, first, last = x[-1], growth(x[t]), growth(x[t + 1])
-        middle = growth((x[t] + x[t + 1]) / 2)
-        k1 = first - 0.1 * now
-        k2 = middle - 0.1 * (now + step / 2 * k1)
-        k3 = middle - 0.1 * (now + step / 2 * k2)
-        k4 = last - 0.1 * (now + step * k3)
-        x.append(now + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
-    return np.array(x[behind::a_sample][burn_in:])
 
 
 def mackey_glass(
@@ -101,38 +67,11 @@ def mackey_glass(
     return _ahead("mackey_glass", x[:, None], x[:, None], length, horizons, seed)
 
 
-def lorenz_series(samples: int, *, start: np.ndarray, burn_in: int = 1000) -> np.ndarray:
-    """Return x, y, z every 0.02 units of time, (samples, 3), by Runge-Kutta (Lorenz 1963)."""
-    sigma, rho, beta, step = 10.0, 28.0, 8 / 3, 0.02
-
-    def flow(s: tuple[float, ...]) -> tuple[float, ...]:
-        x, y, z = s
-        return sigma * (y - x), x * (rho - z) - y, x * y - beta * z
-
-    def moved(s: tuple[float, ...], by: tuple[float, ...], share: float) -> tuple[float, ...]:
-        return tuple(a + share * step * b for a, b in zip(s, by, strict=True))
-
-    state = tuple(float(value) for value in start)
-    course = []
-    for _ in range(samples + burn_in):
-        k1 = flow(state)
-        k2 = flow(moved(state, k1, 0.5))
-        k3 = flow(moved(state, k2, 0.5))
-        k4 = flow(moved(state, k3, 1.0))
-        slope = tuple(
-            (a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(k1, k2, k3, k4, strict=True)
-        )
-        state = moved(state, slope, 1.0)
-        course.append(state)
-    return np.array(course[burn_in:])
-
-
 def lorenz(
     *, seed: int, length: int = LENGTH, horizons: Sequence[int] = (1, 10), channels: int = 1
 ) -> Task:
     """Return forecasts of the first ``channels`` coordinates from themselves; not standardised."""
-    start = np.random.default_rng(1000 + seed).normal(size=3) + (1.0, 1.0, 20.0)
-    x = lorenz_series(length + max(horizons), start=start)[:, :channels]
+    x = lorenz_series(length + max(horizons), start=lorenz_start(seed))[:, :channels]
     return _ahead("lorenz", x, x, length, horizons, seed)
 
 

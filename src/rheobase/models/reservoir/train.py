@@ -73,9 +73,10 @@ def task(
         )  # fmt: skip
         engine.run(given.inputs, sink=sums, washout=given.washout)
         present = range(len(sums.n))
-        grams = [[sums.gram(m, 0, label) for label in present] for m in range(len(given.members))]
-        learned = learned_from(kind, searched[kind].trial, engine, grams, count, given.alphas, blocks,
-                           judge)  # fmt: skip
+        members = range(len(given.members))
+        grams = [[sums.gram(m, 0, label) for label in present] for m in members]
+        learned = learned_from(kind, searched[kind].trial, engine, grams, count, given.alphas,
+                               blocks, judge)  # fmt: skip
         made.add(learned, name, kinds[0], given.alphas)
         if kind == "adapted" and report is not None:
             diagnosed(made, name, given, engine, report)

@@ -1,8 +1,8 @@
 """Generators with planted truth: what a method finds can be compared with what is there.
 
 ``source`` is the config's block of kind ``synthetic``; its ``params`` are the keyword arguments of
-the generator (``fmri.simulate``, ``calcium.simulate``, ``emg.simulate``, those of ``dynamics``), and
-``groups`` for fMRI.
+the generator (``fmri.simulate``, ``calcium.simulate``, ``emg.simulate``, those of ``dynamics``),
+and ``groups`` for fMRI.
 """
 
 from __future__ import annotations

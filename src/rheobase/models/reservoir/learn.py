@@ -10,7 +10,7 @@ import xarray as xr
 
 from rheobase import metrics
 from rheobase.models.base import Fitted
-from rheobase.models.inputs import check
+from rheobase.models.inputs import acausal_note, check
 from rheobase.models.reservoir import decoders, folds, lags, swept, train
 from rheobase.models.reservoir.aims import Ahead, Recall, lengths_of
 from rheobase.models.reservoir.choose import forgotten, squared
@@ -34,6 +34,9 @@ def fit_training(
         )
     given, notices = prepared(model, train_part, seed=seed, device=device)
     variables, tensors, scalars = of_front(given), {}, {}
+    if "forecast" in model.tasks and (flag := acausal_note(train_part)):
+        scalars["acausal"] = 1.0
+        notices.append(f"{flag}, so forecasts of these recordings are flattered")
     if "forecast" in model.tasks:
         aim = Ahead(model.horizons)
         units = len(given.front.mean)

@@ -105,6 +105,7 @@ def test_what_comes_later_changes_no_earlier_forecast(rng):
             states = learned.engine.states(ready.inputs)[0, 0, 0, :200]
             told.append(states @ learned.readout[0] + learned.bias[0])
         linear = probe.lagged(fit.arrays, "forecast")
+        assert linear is not None
         told.append(linear.predict(ready.inputs[0], np.arange(51, 200)))
     half = len(told) // 2
     for first, second in zip(told[:half], told[half:], strict=True):
@@ -179,8 +180,8 @@ def test_reservoirs_come_back_from_their_tensors_as_they_were(rng):
     model = built(search={**TINY["search"], "n_trials": 2})
     fit = model.fit(recordings[:3], seed=0)
     ready = probe.ready(model, fit, recordings[3:])
+    first = probe.learned(fit, "forecast", ready)
     for kind in probe.kinds_of(fit.arrays):
-        first = probe.learned(fit, "forecast", ready)
         assert {one.kind for one in first.values()} == set(probe.kinds_of(fit.arrays))
         word = probe.kept.NAMES[kind]
         setting = json.loads(str(fit.arrays[f"{prefix(kind)}setting"].values))
@@ -216,9 +217,7 @@ def test_what_adaptation_adds_stands_beside_the_tuned_balance_alone(rng):
     added = found["adaptation_forecast_r2"]
     assert set(added.rivals) == {"global_balance"}
     assert added.question != found["forecast_r2_h1"].question
-    assert added.value == pytest.approx(
-        np.mean([found[f"forecast_r2_h{h}"].value for h in (1, 3)])
-    )
+    assert added.value == pytest.approx(np.mean([found[f"forecast_r2_h{h}"].value for h in (1, 3)]))
 
 
 def test_without_adaptation_the_tuned_balance_is_the_model(rng):
@@ -356,7 +355,7 @@ def test_memory_is_that_of_a_delay_line_for_lags(rng):
 
 def test_recall_is_of_the_input_before(rng):
     x = rng.normal(size=(20, 1))
-    made = Recall(3).targets(None, x, x)
+    made = Recall(3).targets(cut([recording(x, 0)], least=5)[0], x, x)
     np.testing.assert_array_equal(made[3:, 2], x[:-3, 0])
     assert np.isnan(made[:3, 2]).all()
 

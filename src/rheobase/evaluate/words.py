@@ -17,6 +17,8 @@ SPOKEN = {
     "mse": "MSE",
     "rmse": "RMSE",
     "nrmse": "NRMSE",
+    "mase": "MASE",
+    "ar": "AR",
     "hmm": "HMM",
     "rnn": "RNN",
     "fc": "FC",

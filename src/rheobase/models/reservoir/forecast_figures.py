@@ -10,6 +10,7 @@ import numpy as np
 from rheobase.models.base import Drawing, Fitted
 from rheobase.models.reservoir import canvas, probe
 from rheobase.models.reservoir.canvas import COLOURS, MARKS, NORMAL, SMALL, word
+from rheobase.models.reservoir.kept import Learned
 from rheobase.models.reservoir.probe import Foretold, Ready
 from rheobase.models.reservoir.readout import Predictions
 
@@ -125,7 +126,9 @@ def example(model: Reservoir, fitted: Fitted, ready: Ready) -> Drawing:
                    pd.concat(frames).round(4))  # fmt: skip
 
 
-def _course(model, one, x: np.ndarray, ready: Ready, place: int) -> np.ndarray:
+def _course(
+    model: Reservoir, one: Learned, x: np.ndarray, ready: Ready, place: int
+) -> np.ndarray:  # fmt: skip
     """Return the forecasts of the first member for every sample, (time, target)."""
     units = one.engine.units
     more = probe.more(model, ready)

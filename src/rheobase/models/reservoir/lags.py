@@ -111,8 +111,10 @@ class Own:
 
     def predict(self, standard: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the prediction (sample, horizon, unit)."""
-        lags = range(self.weights.shape[1])
-        return sum(standard[at - lag][:, None] * self.weights[:, lag] for lag in lags)  # type: ignore[return-value]
+        told = np.zeros((len(at), len(self.weights), standard.shape[1]))
+        for lag in range(self.weights.shape[1]):
+            told += standard[at - lag][:, None] * self.weights[:, lag]
+        return told
 
 
 def fit_own(
@@ -133,7 +135,7 @@ def fit_own(
                 sums[fold][0] += np.einsum("tup,tuq->upq", x, x, optimize=True)
                 sums[fold][1] += np.einsum("tup,tuh->uph", x, y, optimize=True)
                 sums[fold][2] += np.einsum("tuh,tuh->uh", y, y)
-    total = [sum(parts) for parts in zip(*sums, strict=True)]
+    total = [np.sum(parts, axis=0) for parts in zip(*sums, strict=True)]
     errors = np.array([_held_out(sums[:folds], p) for p in tried])
     weights = np.zeros((len(horizons), most, units))
     for h in range(len(horizons)):
@@ -146,7 +148,8 @@ def _held_out(sums: Sequence[Sequence[np.ndarray]], order: int) -> np.ndarray:
     """Return the squared error of each horizon over all held-out folds."""
     error = np.zeros(sums[0][2].shape[1])
     for held in range(len(sums)):
-        rest = [sum(one[i] for k, one in enumerate(sums) if k != held) for i in range(3)]
+        others = [one for k, one in enumerate(sums) if k != held]
+        rest = [np.sum(parts, axis=0) for parts in zip(*others, strict=True)]
         w = _solved(rest, order)
         xx, xy, yy = sums[held]
         fitted = np.einsum("uph,upq,uqh->h", w, xx[:, :order, :order], w, optimize=True)

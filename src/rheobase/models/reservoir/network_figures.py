@@ -27,7 +27,7 @@ def rates(arrays: xr.Dataset, task: str) -> Drawing:
     axes = canvas.plain(figure.subplots(), x="mean rate of a unit", y="units")
     edges = np.linspace(0, 1, BINS + 1)
     shown = {"before": ("rate_before", "#999999"), "after": ("rate", COLOURS["adapted"])}
-    table = {"rate_from": edges[:-1]}
+    table: dict[str, np.ndarray] = {"rate_from": edges[:-1]}
     for name, (key, colour) in shown.items():
         values = arrays[f"{task}_{key}"].values.ravel()
         table[name] = np.histogram(values, edges)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -188,7 +188,9 @@ def tallies(
     return made
 
 
-def more(model: Reservoir, ready: Ready):
+def more(
+    model: Reservoir, ready: Ready
+) -> Callable[[int, slice, np.ndarray], np.ndarray]:  # fmt: skip
     """Return what adds to rates whatever else the readout reads."""
 
     def whole(recording: int, at: slice, rates: np.ndarray) -> np.ndarray:

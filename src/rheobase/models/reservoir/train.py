@@ -142,8 +142,13 @@ def penalties(
     judge: Judge,
 ) -> np.ndarray:  # fmt: skip
     """Return the penalty of each block, (block,): the median over the first members' choices."""
-    each = [chosen([one for one in member if one.n > 1], alphas, blocks, judge)[1]
-            for member in grams[:CHOOSERS]]  # fmt: skip
+    held = [[one for one in member if one.n > 1] for member in grams[:CHOOSERS]]
+    if len(held[0]) < 2:
+        raise ValueError(
+            f"{len(held[0])} inner folds of the training part hold samples after the washout and 2 "
+            "are needed to choose a penalty; give longer recordings, or lower washout"
+        )
+    each = [chosen(member, alphas, blocks, judge)[1] for member in held]
     return np.sort(each, axis=0)[len(each) // 2]
 
 

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rheobase import metrics
 from rheobase.models import base
 from rheobase.models.decoding import decode, examples
 from rheobase.models.inputs import in_order
-from rheobase.models.reservoir import folds, lags, probe, score, tune
+from rheobase.models.reservoir import folds, lags, probe, score, train, tune
 from rheobase.models.reservoir.aims import Ahead, Recall, label_aim
 from rheobase.models.reservoir.batched import BatchedReservoir
 from rheobase.models.reservoir.choose import squared
+from rheobase.models.reservoir.given import prepared
 from rheobase.models.reservoir.labelled import class_weights, labelled
 from rheobase.models.reservoir.scores import nrmse
 from rheobase.models.reservoir.settings import Network
@@ -195,6 +197,26 @@ def test_reservoirs_come_back_from_their_tensors_as_they_were(rng):
     np.testing.assert_array_equal(engine.weights[0].inputs, held["forecast/adapted/0/inputs"])
     np.testing.assert_array_equal(engine.inhibition.scale[0, :, 0],
                                   held["forecast/adapted/0/scale"])  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["adapted", "tanh"])
+def test_packed_networks_run_as_the_trained_ones(kind, rng):
+    """With a rate of learning that cuts synapses, so that nothing of the inhibition is left out."""
+    way = {"method": "iterative", "schedule": [[300, 2e-2]]}
+    model = built(adapt=way, input_scale=2.0, leak=0.3)
+    given, _ = prepared(model, noise(rng), seed=0, device="cpu")
+    trial = tune.configured(model, kind)
+    engine, report = train.engine_for(given, trial)
+    if report is not None:
+        assert report.cut.max() > 0.01
+    nothing = np.zeros((1, 50, 1)), np.zeros((1, 1)), np.zeros(1)
+    variables, tensors = probe.kept.pack(
+        probe.kept.Learned(kind, trial, engine, *nothing), "forecast", "adapted"
+    )
+    again = probe.kept.unpack(xr.Dataset(variables), tensors, "forecast", kind, "adapted",
+                              channels=2)  # fmt: skip
+    assert again.trial == trial
+    np.testing.assert_array_equal(engine.states(given.inputs), again.engine.states(given.inputs))
 
 
 def prefix(kind):

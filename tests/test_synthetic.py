@@ -272,9 +272,39 @@ def test_the_rate_follows_the_parameters(generator, params, expected):
         ("calcium", {"duration_s": 60}, "too short for 4 motifs"),
         ("emg", {"faults": ["broken"]}, "faults has 'broken'"),
         ("emg", {"rate_hz": 100}, "too low"),
-        ("eeg", {}, "must be fmri, calcium or emg"),
+        ("eeg", {}, "there are fmri, calcium, emg, memory_capacity"),
     ],
 )
 def test_impossible_parameters_are_refused(generator, params, message):
     with pytest.raises(ValueError, match=message):
         generate({"generator": generator, "params": params}, index=0, entry=Entry("x", {}), total=2)
+
+
+def series(generator, **params):
+    source = {"generator": generator, "seed": 3, "params": {"samples": 300, **params}}
+    assert rate(source) == 1
+    return generate(source, index=0, entry=Entry("a", {}, {}), total=2)[0]
+
+
+def test_narma_follows_its_input_and_is_the_value_after_it():
+    made = series("narma10")
+    u, y = made["signal"][:, 0] / 4 + 0.25, made["label"]
+    for t in range(10, 60):
+        want = 0.3 * y[t - 1] + 0.05 * y[t - 1] * y[t - 10 : t].sum() + 1.5 * u[t - 9] * u[t] + 0.1
+        assert y[t] == pytest.approx(want, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("generator", "channels"), [("memory_capacity", 1), ("mackey_glass", 1), ("lorenz", 3)]
+)
+def test_benchmark_series_are_as_long_as_asked_and_each_its_own(generator, channels):
+    source = {"generator": generator, "seed": 3, "params": {"samples": 300}}
+    first, second = (generate(source, index=i, entry=Entry("a", {}, {}), total=2)[0]["signal"]
+                     for i in (0, 1))  # fmt: skip
+    assert first.shape == second.shape == (300, channels)
+    assert np.abs(first - second).max() > 0.1
+
+
+def test_a_benchmark_series_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="unknown key 'tau' for the generator mackey_glass"):
+        series("mackey_glass", tau=17)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,4 @@ def _trial(told: Mapping[str, Any]) -> Trial:
     made = Network(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()})
     if way is None:
         return Trial(made)
-    schedule = tuple(tuple(phase) for phase in way["schedule"])
-    return Trial(made, replace(Adapt(**{**way, "target": Target(**way["target"])}),
-                               schedule=schedule))  # fmt: skip
+    return Trial(made, Adapt(**{**way, "target": Target(**way["target"])}))

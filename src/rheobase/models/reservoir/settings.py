@@ -115,6 +115,7 @@ class Adapt:
     """Steps and learning rate of each phase. The paper's rule alone needs (1000, 1e-3) first."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "schedule", tuple(tuple(phase) for phase in self.schedule))
         for phase in self.schedule:
             if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or phase[1] <= 0:
                 raise ValueError(

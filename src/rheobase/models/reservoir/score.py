@@ -78,7 +78,8 @@ def _forecasts(model: Reservoir, ready: Ready, told: Foretold) -> list[Score]:
             made.append(Score(
                 f"forecast_{name}_h{h}", float(mine.mean()),
                 {rival: float(each.mean()) for rival, each in values.items()},
-                higher_is_better=better, note="" if made else _spread(mine), caution=causal,
+                higher_is_better=better, note="" if made else _spread(mine),
+                caution=causal if name == "r2" else "",
             ))  # fmt: skip
     return made
 

@@ -131,7 +131,10 @@ def _trial(told: Mapping[str, Any]) -> Trial:
     network, way = told["network"], told["adapt"]
     if "radius" in network:
         return Trial(EchoNetwork(**network))
-    made = Network(**{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in network.items()
+    }
+    made = Network(**values)
     if way is None:
         return Trial(made)
     return Trial(made, Adapt(**{**way, "target": Target(**way["target"])}))

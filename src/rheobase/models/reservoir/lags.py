@@ -63,7 +63,7 @@ def fit(
     sums: dict[int, Gram] = {}
     weights = weights or [np.ones(len(x)) for x in inputs]
     for x, y, label, weight in zip(inputs, targets, labels, weights, strict=True):
-        used = np.isfinite(y).all(axis=1)
+        used = np.asarray(np.isfinite(y).all(axis=1))
         used[: max(washout, most - 1)] = False
         for fold in np.unique(label[used]).tolist():
             for rows in _chunks(np.flatnonzero(used & (label == fold))):

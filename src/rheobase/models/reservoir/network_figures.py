@@ -31,7 +31,7 @@ def rates(arrays: xr.Dataset, task: str) -> Drawing:
     for name, (key, colour) in shown.items():
         values = arrays[f"{task}_{key}"].values.ravel()
         table[name] = np.histogram(values, edges)[0]
-        axes.hist(values, edges, color=colour, alpha=0.7, label=name)
+        axes.hist(values, edges.tolist(), color=colour, alpha=0.7, label=name)
     wanted = arrays[f"{task}_target_rate"].values.ravel()
     table["target"] = np.histogram(wanted, edges)[0]
     axes.stairs(table["target"], edges, color="#D55E00", linewidth=1.4, label="target")
@@ -61,7 +61,8 @@ def inhibition(arrays: xr.Dataset, task: str) -> Drawing:
     left, right = figure.subplots(1, 2)
     canvas.plain(left, x="balance b of a unit", y="units")
     both = np.concatenate([before, after])
-    edges = np.linspace(*np.quantile(both, [0.002, 0.998]), BINS + 1)
+    low, high = (float(np.quantile(both, level)) for level in (0.002, 0.998))
+    edges = np.linspace(low, high, BINS + 1).tolist()
     left.hist(before, edges, color="#999999", alpha=0.7, label="before")
     left.hist(after, edges, color=COLOURS["adapted"], alpha=0.7, label="after")
     left.legend(frameon=False, fontsize=SMALL)

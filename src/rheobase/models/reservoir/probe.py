@@ -206,7 +206,7 @@ def more(
 
 def rows(targets: np.ndarray, washout: int) -> list[np.ndarray]:
     """Return the samples of a stretch that are scored, in chunks."""
-    known = np.isfinite(targets).all(axis=1)
+    known = np.asarray(np.isfinite(targets).all(axis=1))
     known[:washout] = False
     at = np.flatnonzero(known)
     return np.array_split(at, -(-len(at) // 4096)) if len(at) else []

@@ -101,7 +101,7 @@ def search(
     parts = []
     if model.search.n_trials > 1:
         parts = tune.inner(model, given.stretches, aim, washout=given.washout)
-    found = {
+    found: dict[kept.Kind, Found] = {
         kind: tune.tuned(model, parts, kind, seed=given.seed, alphas=given.alphas,
                          device=given.device) for kind in kinds
     }  # fmt: skip

@@ -177,6 +177,29 @@ def test_scores_are_those_of_the_states_and_readouts(rng):
     assert found["forecast_r2_h3"].rivals["persistence"] == pytest.approx(still)
 
 
+def test_a_readout_may_see_inputs_and_squares_too(rng):
+    recordings = autoregression(rng)
+    plain, wide = (
+        built(horizons=[1]),
+        built(horizons=[1], readout={"features": ["states", "bias", "inputs", "squares"]}),
+    )
+    found = {}
+    for name, model in (("plain", plain), ("wide", wide)):
+        fit = model.fit(recordings[:3], seed=0)
+        found[name] = model.evaluate(fit, recordings[3:])[0].value
+        assert model.figures(fit, recordings[3:])["example"].data is not None
+    assert fit.arrays["forecast_readout"].sizes["forecast_feature"] == 50 + 50 + 2
+    assert found["wide"] > found["plain"] - 0.02
+
+
+def test_penalties_of_short_recordings_go_further(rng):
+    model = built()
+    assert max(tune.alphas_of(model, "fmri")) == 1000
+    assert max(tune.alphas_of(model, "emg")) == 10
+    own = built(readout={"alphas": [0.1, 0.01]})
+    assert tune.alphas_of(own, "fmri") == (0.01, 0.1)
+
+
 def test_reservoirs_come_back_from_their_tensors_as_they_were(rng):
     recordings = noise(rng)
     model = built(search={**TINY["search"], "n_trials": 2})

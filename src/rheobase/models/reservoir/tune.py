@@ -16,7 +16,7 @@ from rheobase.models.reservoir import folds, search
 from rheobase.models.reservoir.aims import Aim, lengths_of
 from rheobase.models.reservoir.echo import EchoNetwork
 from rheobase.models.reservoir.search import Found, Kind, Trial
-from rheobase.models.reservoir.settings import Adapt, Network
+from rheobase.models.reservoir.settings import Adapt, Network, Readout
 from rheobase.models.reservoir.stretches import Stretch, front_of, groups_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def kinds(model: Reservoir) -> tuple[Kind, ...]:
 
 def alphas_of(model: Reservoir, modality: str) -> tuple[float, ...]:
     """Return the penalties to choose from, rising."""
-    more = SHORT if modality == "fmri" and model.readout == type(model.readout)() else ()
+    more = SHORT if modality == "fmri" and model.readout.alphas == Readout().alphas else ()
     return tuple(sorted({*model.readout.alphas, *more}))
 
 

@@ -13,7 +13,7 @@ from rheobase.models.base import FAMILIES
 def scripts() -> list[str]:
     """Return the names that have a script here: the workflow's, calcium's and those of families."""
     here = Path(__file__).parent
-    known = dict.fromkeys(("workflow", "calcium", *FAMILIES, "reservoir", "hmm_rnn"))
+    known = dict.fromkeys(("workflow", "calcium", *FAMILIES, "hmm_rnn"))
     return [name for name in known if (here / f"{name}.py").is_file()]
 
 

@@ -31,7 +31,7 @@ def skill(told: Foretold, horizons: Sequence[int]) -> Drawing:
 
     order = np.argsort(horizons)
     ahead = np.asarray(horizons)[order]
-    figure = canvas.empty(3.8)
+    figure = canvas.empty(4.2)
     axes = canvas.plain(figure.subplots(), x="samples ahead", y="explained variance R²")
     data = {"horizon_samples": ahead}
     for name in told.names:
@@ -41,7 +41,7 @@ def skill(told: Foretold, horizons: Sequence[int]) -> Drawing:
     low = min(float(values.min()) for name, values in data.items() if name != "horizon_samples")
     axes.set_ylim(max(low, LOWEST) - 0.03, 1.02)
     axes.set_xticks(ahead)
-    axes.legend(frameon=False, fontsize=SMALL, ncols=2)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL, ncols=3)
     best = max(told.names, key=lambda name: data[name][0])
     caption = (
         "Share of the test part's variance about the training mean that each forecast explains. "

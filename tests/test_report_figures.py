@@ -88,7 +88,8 @@ def test_a_long_title_beside_a_plot_is_wrapped(report):
     (score, *_) = summaries_of(report)["echo"]
     long = dataclasses.replace(score, title="likelihood of <held-out> connectivity & more")
     body = str(dot_plot(long, Counter()).body)
-    spec = json.loads(re.search(r"data-plot[^>]*>(.*?)</script>", body).group(1))
+    (written,) = re.findall(r"data-plot[^>]*>(.*?)</script>", body)
+    spec = json.loads(written)
     title = spec["layout"]["yaxis"]["title"]["text"]
     assert title == "likelihood of &lt;held-out&gt;<br>connectivity &amp; more"
 

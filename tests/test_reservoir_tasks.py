@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from rheobase.io.synthetic import dynamics
 from rheobase.models.reservoir import folds, protocol, scores, tasks
 from rheobase.models.reservoir.adaptation import adapt
 from rheobase.models.reservoir.batched import BatchedReservoir
@@ -46,17 +47,17 @@ def test_narma_pairs_each_input_with_the_next_value():
 
 
 def test_a_narma_series_that_diverges_is_drawn_again(monkeypatch):
-    monkeypatch.setattr(tasks, "DIVERGED", 0.65)
+    monkeypatch.setattr(dynamics, "DIVERGED", 0.65)
     task = tasks.narma10(seed=0, length=100)
-    assert task.seed >= tasks.OTHER_SEED
+    assert task.seed >= dynamics.OTHER_SEED
     assert task.targets.max() <= 0.65
 
 
 def test_a_narma_series_that_runs_away_is_no_error():
     """That of seed 150 overflows; another is drawn without a warning."""
     task = tasks.narma10(seed=150, length=1000)
-    assert task.seed == 150 + tasks.OTHER_SEED
-    assert np.abs(task.targets).max() <= tasks.DIVERGED
+    assert task.seed == 150 + dynamics.OTHER_SEED
+    assert np.abs(task.targets).max() <= dynamics.DIVERGED
 
 
 def test_memory_is_asked_for_by_delay():

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+DRIVERS = (Path("/proc/driver/nvidia"), Path("/dev/kfd"))
+"""What NVIDIA's and AMD's drivers leave where there is a GPU"""
+
+
+def seen() -> bool:
+    """Return whether this machine shows a GPU, without importing torch."""
+    return any(path.exists() for path in DRIVERS) or shutil.which("nvidia-smi") is not None
+
 
 def choose(requested: str, *, gpu: bool) -> str:
     """Return ``cpu`` or ``cuda`` for a family.

@@ -39,6 +39,8 @@ rule fit:
         "logs/{dataset}/{model}/fit-{fold}-{seed}.log",
     benchmark:
         "logs/cost/{dataset}/{model}/fit-{fold}-{seed}.tsv"
+    # Fits are the longest jobs: begun first, none is left to run alone at the end.
+    priority: 1
     conda:
         ENVIRONMENT
     threads: processes_of

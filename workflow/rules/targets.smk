@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from rheobase import config as settings
-from rheobase import layout
+from rheobase import device, layout
 from rheobase.stages import inputs, plan
 
 CONFIG_FILES = [Path(name) for name in workflow.configfiles if Path(name).is_file()]
@@ -64,8 +64,10 @@ def family_code(stage):
 
 
 def gpus_of(wildcards):
+    """Return how many a fit asks for: none on one machine without any, so that fits run side by side."""
     wanted = plan.FAMILIES[family_of(wildcards)].gpu and CONFIG.device != "cpu"
-    return processes_of(wildcards) if wanted else 0
+    absent = CONFIG.device == "auto" and workflow.local_exec and not device.seen()
+    return processes_of(wildcards) if wanted and not absent else 0
 
 
 def processes_of(wildcards):

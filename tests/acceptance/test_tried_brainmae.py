@@ -1,0 +1,48 @@
+"""What was tried to let BrainMAE fill in more of resting people, in half of the example's steps.
+
+``FAMILY=tried_brainmae make accept``; about 20 minutes of one core each.
+"""
+
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+
+from rheobase.models import base
+from rheobase.recording import Recording
+
+pytestmark = pytest.mark.slow
+FAMILY = "tried_brainmae"
+REST = run_path(str(Path(__file__).with_name("test_brainmae_rest.py")))
+HALF = {**REST["FILLING"], "steps": 600}
+SHARES = (25, 50, 75)
+TRIED = {
+    "half of the steps": {},
+    "segments of 15 s": {"segment_s": 15, "crop_s": 80},
+    "segments twice as wide": {"segment_width": 256},
+    "regions hidden one by one": {"mask": "random_token"},
+    "20 to 80 % hidden": {"mask_ratio": (0.2, 0.8)},
+    "twice the rate": {"learning_rate": 6e-3},
+}
+BACKWARDS = "every run backwards too"
+
+
+def backwards(one):
+    return Recording.build(
+        one.signal[::-1].copy(), name=f"{one.name}-backwards", modality="fmri",
+        sampling_rate_hz=one.rate, entities=one.entities,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("what", [*TRIED, BACKWARDS])
+def test_tried_settings_fill_in_more_than_components(what, shared_data, criterion):
+    train, unseen = REST["apart"](REST["shared"](shared_data))
+    if what == BACKWARDS:
+        train = [*train, *map(backwards, train)]
+    model = base.build("brainmae", preset="small", params={**HALF, **TRIED.get(what, {})})
+    fitted = model.fit(train, seed=0, device="cpu")
+    found = {s.name: s for s in model.evaluate(fitted, unseen)}
+    both = [(found[f"masked_r2_{s}"].value, found[f"masked_r2_{s}"].rivals["pca"]) for s in SHARES]
+    criterion(what, "R2 at 25, 50, 75 % hidden, 600 steps, seed 0, people not trained on",
+              "above that of 10 components", [round(value, 3) for value, _ in both],
+              all(value > pca for value, pca in both))  # fmt: skip

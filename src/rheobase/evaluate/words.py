@@ -27,6 +27,7 @@ SPOKEN = {
     "auroc": "AUROC",
     "meanmlp": "meanMLP",
     "lr": "linear model",
+    "kmeans": "k-means",
     "decode": "decoding",
 }
 BOUNDS = {

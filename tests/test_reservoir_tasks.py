@@ -1,5 +1,6 @@
 """Benchmark signals are exact; protocol, rivals, search and diagnosis are honest."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from rheobase.models.reservoir.diagnose import (
     stability,
 )
 from rheobase.models.reservoir.echo import BatchedEcho, EchoNetwork
-from rheobase.models.reservoir.search import SPACE, Trial, compare, draw, errors_of, search
+from rheobase.models.reservoir.search import KINDS, SPACE, Trial, compare, draw, errors_of, search
 from rheobase.models.reservoir.settings import ITERATIVE, Adapt, Network, Target
 
 SMALL: dict[str, Any] = {"n_units": 100, "degree": 50}
@@ -276,7 +277,7 @@ def test_the_search_finds_the_trial_that_forecasts_best(rng):
 
 def test_every_kind_is_tried_as_often_with_the_same_numbers():
     base = Network(n_units=80)
-    trials = {kind: draw(kind, 12, base=base, seed=5) for kind in ("adapted", "global", "tanh")}
+    trials = {kind: draw(kind, 12, base=base, seed=5) for kind in KINDS}
     for own, other in zip(trials["adapted"], trials["global"], strict=True):
         for name in SPACE:
             assert getattr(own.network, name) == getattr(other.network, name)
@@ -284,6 +285,9 @@ def test_every_kind_is_tried_as_often_with_the_same_numbers():
         assert other.adapt is None
         assert isinstance(own.network, Network)
         assert own.network.degree <= 80
+    for own, other in zip(trials["tanh"], trials["uncoupled"], strict=True):
+        assert isinstance(own.network, EchoNetwork)
+        assert other.network == replace(own.network, radius=0.0)
     scales = [trial.network.input_scale for trial in draw("tanh", 200, base=base, seed=1)]
     assert 0.01 <= min(scales) < 0.02
     assert 2 < max(scales) < 3
@@ -294,7 +298,8 @@ def test_every_kind_is_tried_as_often_with_the_same_numbers():
 def test_all_kinds_are_compared_with_the_same_effort(rng):
     found = compare(delayed_folds(rng), base=Network(n_units=60, degree=30), count=4, seeds=(0, 1),
                     alphas=ALPHAS, seed=0)  # fmt: skip
-    assert set(found) == {"adapted", "global", "tanh"}
+    assert set(found) == set(KINDS)
+    assert found["uncoupled"].error > 1.1 * found["tanh"].error
     assert len({one.runs for one in found.values()}) == 1
     assert all(np.isfinite(one.error) and one.alpha in ALPHAS for one in found.values())
 

@@ -19,6 +19,7 @@ from rheobase.models.reservoir.wiring import Weights
 
 NAMES: dict[Kind, str] = {
     "adapted": "adapted", "global": "global_balance", "tanh": "tanh_network",
+    "uncoupled": "no_recurrence",
 }  # fmt: skip
 
 

@@ -47,9 +47,11 @@ def sentences(
 
 
 def _search(search: Mapping[str, Any], cite: Callable[..., str], *, adapts: bool) -> str:
-    rivals = f"a conventional echo-state network {cite('jaeger2001')}"
+    rivals = (
+        f"conventional echo-state networks {cite('jaeger2001')} and the same units without coupling"
+    )
     if adapts:
-        rivals = f"reservoirs with a globally tuned balance and {rivals}"
+        rivals = f"reservoirs with a globally tuned balance, {rivals}"
     many = search["n_trials"]
     if many == 1:
         return f"Settings were not searched. Rivals were {rivals}."

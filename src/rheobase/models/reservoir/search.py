@@ -21,8 +21,9 @@ from rheobase.models.reservoir.echo import BatchedEcho, EchoNetwork
 from rheobase.models.reservoir.folds import Fold
 from rheobase.models.reservoir.settings import Adapt, Network, Target, check_space
 
-Kind = Literal["adapted", "global", "tanh"]
-KINDS: tuple[Kind, ...] = ("adapted", "global", "tanh")
+Kind = Literal["adapted", "global", "tanh", "uncoupled"]
+"""``uncoupled``: tanh units without coupling; each remembers by its leak alone"""
+KINDS: tuple[Kind, ...] = ("adapted", "global", "tanh", "uncoupled")
 LAWS = (Target("homogeneous", 0.3), Target("homogeneous", 0.5), Target("beta", a=2, b=2), Target())
 BALANCES = (0.25, 0.0, -0.1, -0.25, -0.5, -1.0, -1.5)
 SPACE: dict[str, Any] = {
@@ -77,8 +78,9 @@ def draw(
         levels = generator.random(len(wanted) + 3)
         own = {name: _at(levels[i], values) for i, (name, values) in enumerate(wanted.items())}
         own["degree"] = min(own.get("degree", base.degree), base.n_units)
-        if kind == "tanh":
-            radius, leak = _at(levels[-2], ECHO_RADII), _at(levels[-1], ECHO_LEAKS)
+        if kind in ("tanh", "uncoupled"):
+            radius = _at(levels[-2], ECHO_RADII) if kind == "tanh" else 0.0
+            leak = _at(levels[-1], ECHO_LEAKS)
             scale = own.get("input_scale", base.input_scale)
             bias = _at(levels[-3], ECHO_BIASES)
             echo = EchoNetwork(base.n_units, own["degree"], radius, leak, scale, bias)

@@ -28,7 +28,7 @@ SHORT = (1e2, 1e3)
 
 def kinds(model: Reservoir) -> tuple[Kind, ...]:
     """Return the kinds of network that are compared, the model's own first."""
-    return ("adapted", "global", "tanh") if model.adapt.enabled else ("global", "tanh")
+    return search.KINDS if model.adapt.enabled else search.KINDS[1:]
 
 
 def alphas_of(model: Reservoir, modality: str) -> tuple[float, ...]:
@@ -85,7 +85,9 @@ def configured(model: Reservoir, kind: Kind) -> Trial:
         return Trial(model.network, model.adapt)
     if kind == "global":
         return Trial(model.network)
-    return Trial(EchoNetwork(model.n_units, model.degree, input_scale=model.input_scale, bias=0.5))
+    radius = 0.95 if kind == "tanh" else 0.0
+    return Trial(EchoNetwork(model.n_units, model.degree, radius, input_scale=model.input_scale,
+                             bias=0.5))  # fmt: skip
 
 
 def trials(model: Reservoir, kind: Kind, *, seed: int) -> list[Trial]:
@@ -113,8 +115,9 @@ def told(trial: Trial) -> str:
     """Return the searched part of a setting in words."""
     network = trial.network
     if isinstance(network, EchoNetwork):
+        coupled = f"radius {network.radius:g}" if network.radius else "no coupling"
         return (
-            f"radius {network.radius:g}, leak {network.leak:g}, input scale "
+            f"{coupled}, leak {network.leak:g}, input scale "
             f"{network.input_scale:.2g}, bias {network.bias:g}, degree {network.degree}"
         )
     shared = (

@@ -225,8 +225,28 @@ def test_gaussian_recovers_what_is_planted(rng):
 
 
 def test_short_recordings_are_left_out_or_refused(rng):
-    with pytest.raises(ValueError, match="sub-1 has no unbroken stretch of 4 segments of 5"):
+    with pytest.raises(ValueError, match="sub-1 has no unbroken stretch with 4 segments of 5"):
         segments.runs([recording(rng, 1, samples=12)], 5)
     kept, said = segments.runs([recording(rng, 1, samples=12), recording(rng, 2)], 5)
     assert [run.name for run in kept] == ["sub-2"]
     assert "sub-1" in said[0]
+    assert "of 92 volumes 87% are used: 0% are flagged" in said[1]
+
+
+def test_segments_that_are_mostly_flagged_leave_a_recording_out_and_are_counted(rng):
+    two_in_five = np.arange(60) % 5 > 1
+    gone = [recording(rng, number, samples=60) for number in (1, 2)]
+    gone[0].data["valid"].values[:] = two_in_five
+    kept, said = segments.runs(gone, 5)
+    assert [run.name for run in kept] == ["sub-2"]
+    assert (
+        "sub-1 has no unbroken stretch with 4 segments of 5 volumes of which at most 20%" in said[0]
+    )
+    with pytest.raises(ValueError, match="milder censoring"):
+        segments.runs(gone[:1], 5)
+    gone[1].data["valid"].values[[0, 1, 7]] = False
+    _, said = segments.runs(gone[1:], 5)
+    assert said == (
+        "of 60 volumes 90% are used: 5% are flagged, 5% stand in segments of 5 volumes of "
+        "which more than 20% are flagged, 0% at the ends or in what is too short",
+    )

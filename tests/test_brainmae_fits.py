@@ -91,6 +91,8 @@ def test_another_fit_is_taken_over_and_others_are_refused(rng):
     again = model.fit(made, seed=1, initial=first)
     assert all(np.array_equal(first.weights[k], again.weights[k]) for k in first.weights)
     assert "correlates" in again.notices[0]
+    little = "of the fit that this one starts from: pretraining has learnt little"
+    assert any(notice.startswith(little) for notice in again.notices)
     with pytest.raises(ValueError, match="6 regions and sub-9 has 5"):
         model.fit([recording(rng, 9, regions=5)], seed=0, initial=first)
     wider = base.build("brainmae", params={**params, "width": 16, "init_from": "other/mae"})

@@ -36,7 +36,7 @@ class LabelTraining:
     head_rate: float = 1e-3
     layer_decay: float = 0.75
     scratch_rate: float = 1e-3
-    """Of all layers, from a random start."""
+    """Of all layers, without pretraining."""
     inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
     """Of linear probes, chosen in inner folds."""
     permutations: int = 1000

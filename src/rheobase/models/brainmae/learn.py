@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_MISSED = 0.9
 """Share of the variance of hidden training regions missed above which little has been learnt."""
 LITTLE = "pretraining has learnt little"
+COVARIANCE = "embeddings started from the covariance"
 LEAST_REGIONS = 2
 LEAST_PEOPLE = 5
 """Training people below which none is held out to stop pretraining."""
@@ -53,6 +54,8 @@ def fit(
     curves: dict[str, list[float]] = {}
     if initial is not None:
         notices += start.adopt(network, initial, train)
+        notices += [f"of the fit that this one starts from: {said}" for said in initial.notices
+                    if LITTLE in said or COVARIANCE in said]  # fmt: skip
     else:
         learn, held = hold_out(stretches, model.held_share, seed)
         decks = [_deck(part, samples, first, device) if part else None for part in (learn, held)]
@@ -68,8 +71,8 @@ def fit(
     if initial is not None:
         arrays |= start.remembered(initial)
     if begins_with_covariance(model) and initial is None:
-        notices.append("embeddings started from the covariance of the training part, so that they "
-                       "resemble connectivity is no finding")  # fmt: skip
+        notices.append(f"{COVARIANCE} of the training part, so that they resemble connectivity is "
+                       "no finding")  # fmt: skip
     weights = {f"{start.WEIGHTS}{k}": _numpy(v) for k, v in network.state_dict().items()}
     scalars = {"parameters": float(sum(p.numel() for p in network.parameters()))}
     if curves and curves["loss"]:

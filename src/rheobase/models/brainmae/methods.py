@@ -31,7 +31,7 @@ def sentences(
             f"It was trained for at most {settings['steps']} steps of {settings['batch']} crops of "
             f"up to {settings['crop_s']:g} s to reconstruct what was hidden, between {low:.0%} and "
             f"{high:.0%} of each segment's regions, with weight {settings['mask_weight']:g} on the "
-            "hidden part of the loss."
+            f"hidden part of the loss.{_stop(settings)}"
         )
     said.append(
         "Hidden regions of the test part were filled in too by linear interpolation, ten principal "
@@ -53,11 +53,22 @@ def sentences(
             "correlations between the leading maps of its embeddings, or switching, order or "
             "occupancy of the hidden states of the maps' courses (states that differ in "
             "covariance, fitted without labels); then encoder and read-out were trained on from "
-            "this probe, and once from a random start. Rivals were linear models on connectivity, "
+            "this probe, and once without pretraining. Rivals were linear models on connectivity, "
             "on its tangent space and on states of principal components, and a small network on "
             "single frames."
         )
     return said
+
+
+def _stop(settings: Mapping[str, Any]) -> str:
+    """Return how training ended early, where it could."""
+    share = settings["held_share"]
+    if not share:
+        return ""
+    return (
+        f" With five training people or more, {share:.0%} of them were held out: the weights that "
+        "filled in their hidden regions best were kept."
+    )
 
 
 def _blocks(how: Mapping[str, Any], name: str, frames: bool) -> str:
@@ -75,7 +86,7 @@ def _blocks(how: Mapping[str, Any], name: str, frames: bool) -> str:
         "all segments inside a block were averaged, and they or the mean courses of the maps of "
         "its embeddings, whichever predicted better in inner folds, were read out by logistic "
         "regression, classes weighted alike; then encoder and read-out were trained on from this "
-        "probe, and once from a random start and its own probe, for as many epochs as clearly "
+        "probe, and once without pretraining and from its own probe, for as many epochs as clearly "
         "helped on a fifth of the runs. Rivals "
         "were logistic regressions on the mean activity of the same blocks and on as many of its "
         "principal components as both have numbers."

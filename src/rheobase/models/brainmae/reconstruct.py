@@ -13,7 +13,7 @@ import torch
 
 from rheobase.models.brainmae import masking
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import MOST_FLAGGED, Deck, Run, even_windows
+from rheobase.models.brainmae.segments import Deck, Run, even_windows, usable
 
 MASK_SEED = 1
 NOISE = 0.01
@@ -39,10 +39,8 @@ def hidden_sets(runs: Sequence[Run], samples: int, ratio: float) -> list[np.ndar
 
 def scored(run: Run, samples: int) -> np.ndarray:
     """Return which volumes count, (time,) bool: valid, in a segment that is not mostly flagged."""
-    segments = len(run.signal) // samples
-    valid = run.valid[: segments * samples].reshape(segments, samples)
-    kept = valid & (1 - valid.mean(axis=1) <= MOST_FLAGGED)[:, None]
-    return kept.reshape(-1)
+    kept = np.repeat(usable(run.valid, samples), samples)
+    return kept & run.valid[: len(kept)]
 
 
 class Tally:

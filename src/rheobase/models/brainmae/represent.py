@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rheobase.models.brainmae import switching
 from rheobase.models.brainmae.network import BrainMAENetwork
-from rheobase.models.brainmae.segments import Batch, Deck, even_windows, windows
+from rheobase.models.brainmae.segments import Batch, Deck, even_windows, usable, windows
 from rheobase.models.brainmae.switching import Switching
 
 ENCODER = "encoder"
@@ -39,11 +39,15 @@ def read(network: BrainMAENetwork, batch: Batch) -> Tensor:
 
 
 def all_windows(deck: Deck, segments: int) -> list[tuple[int, int]]:
-    """Return run and first sample of every window of every run; windows overlap by half."""
+    """Return run and first sample of every window of every run; windows overlap by half.
+
+    Windows without any usable segment are left out.
+    """
     return [
         (number, start)
         for number, run in enumerate(deck.runs)
         for start in windows(run, deck.samples, segments, max(1, segments // 2))
+        if usable(run.valid[start : start + segments * deck.samples], deck.samples).any()
     ]
 
 

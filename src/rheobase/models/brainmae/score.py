@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rheobase.recording import Recording
 
 MODES = {"finetune": "finetuned from the probe", "probe": "probe",
-         "scratch": "from a random start", "encoder": "probe of the encoder alone"}  # fmt: skip
+         "scratch": "without pretraining", "encoder": "probe of the encoder alone"}  # fmt: skip
 FIRST = "finetune"
 MEASURES = {"balanced_accuracy": "decoding, balanced accuracy", "auroc": "decoding, AUROC",
             "r2": "decoding, R²", "mae": "decoding, mean absolute error"}  # fmt: skip
@@ -60,7 +60,7 @@ def scores(model: BrainMAE, fitted: Fitted, test: Sequence[Recording]) -> list[S
     made += found_again
     first = made[0]
     note = "; ".join(filter(None, [first.note, *left_out, *not_looked_for]))
-    little = LITTLE if any(said.startswith(LITTLE) for said in fitted.notices) else ""
+    little = LITTLE if any(LITTLE in said for said in fitted.notices) else ""
     caution = "; ".join(filter(None, [flattered, first.caution or caution, little]))
     return [replace(first, note=note, caution=caution), *made[1:]]
 

@@ -17,6 +17,8 @@ from rheobase.recording import Recording
 LEAST_SEGMENTS = 4
 MOST_FLAGGED = 0.2
 """Share of flagged frames above which a segment is hidden whole and not scored."""
+MOST_UNUSED = 0.05
+"""Share of unused frames above which it is said why they are not used."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ def samples_per_segment(repetition_time_s: float, segment_s: float) -> int:
 
 
 def runs(recordings: Sequence[Recording], samples: int) -> tuple[list[Run], tuple[str, ...]]:
-    """Return the unbroken stretches of 4 segments or more, and what was left out.
+    """Return the unbroken stretches of 4 usable segments or more, and what was left out.
 
-    Flagged frames stay in place; only a change of ``block`` breaks a recording. Mean and standard
+    Flagged frames stay in place; only a change of ``block`` breaks a recording. A segment is usable
+    where at most a fifth of it is flagged. Mean and standard
     deviation are those of the recording's own valid frames, so nothing passes between recordings.
     Raises ``ValueError`` where nothing is long enough.
     """
@@ -51,7 +54,7 @@ def runs(recordings: Sequence[Recording], samples: int) -> tuple[list[Run], tupl
         scale = np.where(scale > 1e-12 * (1 + np.abs(mean)), scale, 1.0)
         long_enough = False
         for part in _stretches(recording):
-            if part.stop - part.start < LEAST_SEGMENTS * samples:
+            if usable(recording.valid[part], samples).sum() < LEAST_SEGMENTS:
                 continue
             long_enough = True
             signal = ((recording.signal[part] - mean) / scale).astype(np.float32)
@@ -60,12 +63,39 @@ def runs(recordings: Sequence[Recording], samples: int) -> tuple[list[Run], tupl
             made.append(Run(recording.name, recording.subject, signal, valid, start_s))
         if not long_enough:
             short.append(
-                f"{recording.name} has no unbroken stretch of {LEAST_SEGMENTS} segments of "
-                f"{samples} volumes, so it is left out"
+                f"{recording.name} has no unbroken stretch with {LEAST_SEGMENTS} segments of "
+                f"{samples} volumes of which at most {MOST_FLAGGED:.0%} are flagged, so it is left "
+                "out"
             )
     if not made:
-        raise ValueError(f"{short[0]}; give longer runs or a shorter segment_s")
-    return made, tuple(short)
+        raise ValueError(f"{short[0]}; give longer runs, a shorter segment_s or milder censoring")
+    return made, (*short, *_unused(recordings, made, samples))
+
+
+def usable(valid: np.ndarray, samples: int) -> np.ndarray:
+    """Return which whole segments are not mostly flagged, (segment,) bool."""
+    whole = len(valid) // samples
+    share = valid[: whole * samples].reshape(whole, samples).mean(axis=1)
+    return 1 - share <= MOST_FLAGGED
+
+
+def _unused(recordings: Sequence[Recording], made: Sequence[Run], samples: int) -> list[str]:
+    """Return in a sentence how many volumes count and why others do not, where many do not."""
+    total = sum(len(one.valid) for one in recordings)
+    flagged = total - sum(int(one.valid.sum()) for one in recordings)
+    seen = lost = 0
+    for run in made:
+        kept = np.repeat(usable(run.valid, samples), samples)
+        valid = run.valid[: len(kept)]
+        seen, lost = seen + int((valid & kept).sum()), lost + int((valid & ~kept).sum())
+    if total - seen <= MOST_UNUSED * total:
+        return []
+    ends = total - flagged - seen - lost
+    return [
+        f"of {total} volumes {seen / total:.0%} are used: {flagged / total:.0%} are flagged, "
+        f"{lost / total:.0%} stand in segments of {samples} volumes of which more than "
+        f"{MOST_FLAGGED:.0%} are flagged, {ends / total:.0%} at the ends or in what is too short"
+    ]
 
 
 def _stretches(recording: Recording) -> Iterator[slice]:

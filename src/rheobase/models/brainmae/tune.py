@@ -1,4 +1,4 @@
-"""Training the encoder for a label: from pretrained weights, or from a random start."""
+"""Training the encoder for a label: from pretrained weights, or without pretraining."""
 
 from __future__ import annotations
 

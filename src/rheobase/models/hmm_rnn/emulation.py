@@ -6,6 +6,7 @@ so it stands beside the mean, deviation and 5 to 95 % of what a perfect emulator
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,24 @@ def emulation(
     log-likelihood of a symbol less the chain's own (above 0: wrong structure; below: too little
     variety); ``diversity`` M8, distance of two sequences over the chain's.
     """
-    count, length = symbols.shape
+    return judge(target, *symbols.shape, repeats=repeats, generator=generator)(symbols)
+
+
+def judge(
+    target: Target, count: int, length: int, *, repeats: int, generator: torch.Generator
+) -> Callable[[Tensor], dict[str, Scored]]:  # fmt: skip
+    """Return what tells the numbers of as many sequences, beside the same ones of the chain."""
     if count < FEWEST:
         raise ValueError(f"there are {count} sequences; give {FEWEST} or more")
     drawn = [target.sample(count, length, generator=generator)[0] for _ in range(repeats + 2)]
-    judge = _Judge(target, *drawn[:2])
-    null = [judge.numbers(one) for one in drawn[2:]]
-    found, told = judge.numbers(symbols), {}
+    inner = _Judge(target, *drawn[:2])
+    null = [inner.numbers(one) for one in drawn[2:]]
+    return lambda symbols: beside(inner.numbers(symbols), null)
+
+
+def beside(found: dict[str, float], null: Sequence[dict[str, float]]) -> dict[str, Scored]:
+    """Return numbers of an emulator beside those of the chain."""
+    told = {}
     for name, value in found.items():
         values = np.array([one[name] for one in null])
         low, high = np.quantile(values, (0.05, 0.95))

@@ -9,7 +9,7 @@ run as one, along the first axis: states are (member, sequence, time, unit).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -71,6 +71,19 @@ class Emulator(nn.Module):
             x = scale * drawn_noise(generators, (count, length, self.noise))
             logits = self(x)
             return gumbel(logits, generators).argmax(-1)
+
+
+def of(weights: Mapping[str, Tensor]) -> Emulator:
+    """Return the networks with weights Win, Wh, Wout, members along their first axis."""
+    members, units, noise = weights["Win"].shape
+    net = Emulator(units, noise, weights["Wout"].shape[1], seeds=[0] * members)
+    net.load_state_dict({name: weights[name].detach() for name in ("Win", "Wh", "Wout")})
+    return net.to(weights["Wh"].device)
+
+
+def member(net: Emulator, number: int) -> Emulator:
+    """Return one of the members, as a network of one."""
+    return of({name: part[number : number + 1] for name, part in net.state_dict().items()})
 
 
 def drawn_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class Schedule:
     falling: bool = True
     clip: float = 0.9
     moment_weight: float = losses.MOMENT_WEIGHT
+    sharpen: float = 1.0
+    """What the readout is multiplied by where phase 2 begins."""
 
 
 SCHEDULES = {
@@ -67,25 +70,36 @@ class Trained:
     network: Emulator
     history: dict[str, list[float]] = field(default_factory=dict)
     """One number a line of the log: step, loss, moments, bigram, each the mean over members."""
+    snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    """Weights by name after some steps, as asked for."""
 
 
 def train(
     target: Target, schedule: Schedule, *, seeds: list[int], device: str = "cpu",
-    resume: Path | None = None,
+    resume: Path | None = None, keep: Sequence[int] = (),
 ) -> Trained:  # fmt: skip
-    """Return members that emulate a chain, one a seed; ``resume`` names the checkpoint."""
-    course = _Course(target, schedule, seeds, device, resume)
+    """Return members that emulate a chain, one a seed; ``resume`` names the checkpoint.
+
+    ``keep``: the steps after which weights are kept, 0 for those at the start.
+    """
+    course = _Course(target, schedule, seeds, device, resume, keep)
     while course.step < course.last:
         course.advance()
-    return Trained(course.net, course.history)
+    snapshots: dict[int, dict[str, Tensor]] = {}
+    for name, weights in course.kept.items():
+        _, step, own = name.split("/")
+        snapshots.setdefault(int(step), {})[own] = weights
+    return Trained(course.net, course.history, snapshots)
 
 
 class _Course:
     def __init__(
         self, target: Target, schedule: Schedule, seeds: list[int], device: str,
-        resume: Path | None,
+        resume: Path | None, keep: Sequence[int] = (),
     ) -> None:  # fmt: skip
         self.target, self.schedule, self.device, self.path = target, schedule, device, resume
+        self.keep = frozenset(keep)
+        self.kept: dict[str, Tensor] = {}
         self.net = Emulator(schedule.units, schedule.noise, target.symbols, seeds=seeds).to(device)
         self.adam = torch.optim.Adam(self.net.parameters(), lr=schedule.moment_rate,
                                      betas=(0.9, 0.9))  # fmt: skip
@@ -100,6 +114,7 @@ class _Course:
         }
         if resume is not None and resume.exists():
             self._restore(checkpoint.load(resume, torch.device(device)))
+        self._keep()
         self.good = self._state()
 
     @property
@@ -110,6 +125,9 @@ class _Course:
     def advance(self) -> None:
         """Take a step; a step that leaves all bounds is taken back, and the rate halved."""
         second = self.step >= self.turn
+        if self.step == self.turn:
+            with torch.no_grad():
+                self.net.Wout.mul_(self.schedule.sharpen)
         for group in self.adam.param_groups:
             group["lr"] = self._rate()
         self.adam.zero_grad()
@@ -165,6 +183,7 @@ class _Course:
         off = bigram_error(self.average, self.target)
         if not second and float(off.max()) < NEAR:
             self.turn = self.step
+        self._keep()
         if self.step % EVERY == 0 or self.step == self.last:
             line = (float(self.step), float(loss.mean()), float(moments.mean()), float(off.mean()))
             for name, value in zip(self.history, line, strict=True):
@@ -172,6 +191,11 @@ class _Course:
             self.good = self._state()
             if self.path is not None:
                 checkpoint.save(self.good, self.path)
+
+    def _keep(self) -> None:
+        if self.step in self.keep:
+            self.kept |= {f"kept/{self.step}/{name}": weights.detach().clone()
+                          for name, weights in self.net.state_dict().items()}  # fmt: skip
 
     def _take_back(self) -> None:
         self.retries += 1
@@ -192,6 +216,7 @@ class _Course:
         numbers = (self.step, self.turn, self.slower, self.retries)
         made["numbers"] = torch.tensor(numbers, dtype=torch.float64)
         made["history"] = torch.tensor(list(self.history.values()), dtype=torch.float64)
+        made |= self.kept
         if self.average is not None:
             made["average"] = self.average.clone()
         return made
@@ -207,6 +232,7 @@ class _Course:
         lines = kept["history"].tolist()
         self.history = dict(zip(self.history, lines, strict=True))
         self.average = kept.get("average")
+        self.kept = {name: part for name, part in kept.items() if name.startswith("kept/")}
 
 
 def bigram_error(joint: Tensor, target: Target) -> Tensor:

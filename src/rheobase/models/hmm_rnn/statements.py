@@ -1,0 +1,184 @@
+"""What may be said of an emulator's inside: sentences that follow from its numbers alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rheobase.models.hmm_rnn.fixed_points import DECAYED
+from rheobase.models.hmm_rnn.kick import FALLS, RISES
+from rheobase.models.hmm_rnn.orbits import AGREED, BEYOND
+from rheobase.models.hmm_rnn.residency import ZONES
+from rheobase.models.hmm_rnn.switches import FEWEST
+
+if TYPE_CHECKING:
+    from rheobase.models.hmm_rnn.reverse import Anatomy
+
+
+def flags(found: Anatomy) -> tuple[dict[str, bool], ...]:
+    """Return what holds of each member; resonance only where it was looked for."""
+    told = []
+    for m in range(len(found.states)):
+        one = {
+            "single_fixed_point": bool(found.decay.single[m]),
+            "noise_sustained_orbit": bool(found.orbit[m]),
+            "kick_confirmed": bool(found.kick.confirmed[m].any()),
+        }
+        if found.shaken is not None:
+            one["resonance"] = bool(found.shaken.resonant[m])
+        told.append(one)
+    return tuple(told)
+
+
+def told(found: Anatomy) -> tuple[tuple[str, ...], ...]:
+    """Return the sentences of each member."""
+    parts = (_rest, _orbit, _pairs, _zones, _kicks, _blocks, _gains, _noise, _resonance, _training)
+    return tuple(
+        tuple(sentence for part in parts for sentence in part(found, m))
+        for m in range(len(found.states))
+    )
+
+
+def _rest(found: Anatomy, m: int) -> list[str]:
+    left, steps = float(found.decay.largest[m, -1]), found.decay.times[-1]
+    radius = float(found.decay.radius[m])
+    if bool(found.decay.single[m]):
+        said = (f"Without noise every visited state decays to 0: after {steps} steps at most "
+                f"{left:.1g} of its size is left.")  # fmt: skip
+    else:
+        said = (f"Not every visited state decays without noise: after {steps} steps up to "
+                f"{left:.2g} of its size is left (limit {DECAYED:g}), so a single fixed point "
+                "is not shown.")  # fmt: skip
+    return [said + f" The spectral radius of the recurrent weights, {radius:.2f}, does not tell."]
+
+
+def _orbit(found: Anatomy, m: int) -> list[str]:
+    turns = found.rotation
+    agreed, z = float(turns.agreed[m]), float(turns.z[m])
+    numbers = (f"{agreed:.0%} of trajectories turn one way in the plane of components 1 and 2, "
+               f"{abs(z):.1f} deviations from surrogates")  # fmt: skip
+    if bool(turns.turning[m]):
+        period = f"; a turn takes {float(turns.period[m]):.0f} steps on average."
+        if bool(found.orbit[m]):
+            return [f"Noise sustains an orbit: {numbers}{period}"]
+        return [f"Activity turns: {numbers}{period} It is not told as an orbit sustained by noise, "
+                "since a single fixed point is not shown."]  # fmt: skip
+    return [f"No orbit was found: {numbers} (limits {AGREED:.0%} and {BEYOND:g})."]
+
+
+def _pairs(found: Anatomy, m: int) -> list[str]:
+    if found.symbols < 3:
+        return []
+    said = []
+    for pair in found.pairs[m]:
+        if pair.first_second is None or pair.first_third is None:
+            continue
+        turning = [plane for plane, turns in (("1 and 2", pair.first_second),
+                                              ("1 and 3", pair.first_third)) if turns.turning]  # fmt: skip
+        where = f"Within classes {pair.pair[0]} and {pair.pair[1]} ({pair.pieces} stretches)"
+        if turning:
+            said.append(f"{where} activity turns in the plane of components {', '.join(turning)}.")
+        else:
+            said.append(f"{where} no turning was found.")
+    return said
+
+
+def _zones(found: Anatomy, m: int) -> list[str]:
+    zones = found.residency.zones()[m]
+    counts = [int((zones == z).sum()) for z in range(len(ZONES))]
+    listed = ", ".join(f"{count} in the {name} zone" for name, count in zip(ZONES, counts,
+                                                                            strict=True))  # fmt: skip
+    median = float(found.residency.steps[m].median())
+    return [f"Of {len(zones)} visited states {listed}; the median stay is {median:.0f} steps."]
+
+
+def _kicks(found: Anatomy, m: int) -> list[str]:
+    kicks, said = found.kick, []
+    for a in range(found.symbols):
+        for b in range(found.symbols):
+            if not bool(kicks.tested[m, a, b]):
+                continue
+            units = ", ".join(str(u) for u in kicks.sets[m, a, b].tolist())
+            low, high = float(kicks.silenced[m, a, b]), float(kicks.driven[m, a, b])
+            numbers = (f"silencing units {units} {_times(low)}, driving them {_times(high)}, "
+                       f"p = {float(kicks.p_corrected[m, a, b]):.2g}")  # fmt: skip
+            if bool(kicks.confirmed[m, a, b]):
+                said.append(f"Kick neurons from class {a} to {b}: {numbers}.")
+            else:
+                said.append(f"No kick neurons are confirmed from class {a} to {b}: {numbers} "
+                            f"(limits {FALLS:g}, {RISES:g} and 0.05).")  # fmt: skip
+    other = found.untrained
+    if said and other.tested:
+        said.append(f"In untrained networks of the same size the rule confirms {other.confirmed} of "
+                    f"{other.tested} directions; there silencing leaves "
+                    f"{float(other.silenced.min()):.2f} to {float(other.silenced.max()):.2f} of the "
+                    "rate.")  # fmt: skip
+    if not said:
+        said.append("Kick neurons were not looked for: no direction has both "
+                    f"{FEWEST} switches and enough units that lower its rate.")  # fmt: skip
+    return said
+
+
+def _times(ratio: float) -> str:
+    if math.isnan(ratio):
+        return "keeps activity out of the class that is left"
+    return f"makes switches {ratio:.2f} times as frequent"
+
+
+def _blocks(found: Anatomy, m: int) -> list[str]:
+    said = []
+    for (a, b), part in found.blocks[m].items():
+        between = float((part.means[0, 0, 1] + part.means[0, 1, 0]) / 2)
+        sign = "inhibit" if between < 0 else "excite"
+        p = float(part.p[0])
+        said.append(
+            f"The sets of {a} to {b} and back {sign} each other (mean weight {between:.3f}); "
+            f"weights within a set less those between are {float(part.contrast_z[0]):.1f} "
+            f"deviations from permuted matrices (p = {p:.2g})."
+        )
+    return said
+
+
+def _gains(found: Anatomy, m: int) -> list[str]:
+    said = []
+    for (a, b), curve in found.curves[m].items():
+        parts = [f"{name} {float(value):.2f}" for name, value in
+                 zip(("recurrent input of the set", "noise of units that project to it",
+                      "other noise"), curve.trend, strict=True) if not math.isnan(value)]  # fmt: skip
+        if parts:
+            said.append(f"Rank correlation of the rate from {a} to {b} with the gain of "
+                        f"{', '.join(parts)}.")  # fmt: skip
+    return said
+
+
+def _noise(found: Anatomy, m: int) -> list[str]:
+    if found.sweep is None:
+        return []
+    best = found.sweep.best[m]
+    return [
+        "The size of the input noise scales all states and leaves classes by arg-max as they are; "
+        f"drawn symbols are most like the chain's at {best:g} times the noise of training."
+    ]
+
+
+def _resonance(found: Anatomy, m: int) -> list[str]:
+    if found.shaken is None:
+        return []
+    best = found.shaken.best[m]
+    if math.isnan(best):
+        return ["Too few switches to look for a resonance."]
+    if bool(found.shaken.resonant[m]):
+        return [f"A shake of {best:g} times the size of the states makes switching most regular."]
+    return [
+        "No resonance was found: no shake of fixed size makes switching clearly more regular than "
+        "both none and the largest."
+    ]
+
+
+def _training(found: Anatomy, m: int) -> list[str]:
+    if found.evolution is None:
+        return []
+    onset = found.evolution.onset[m]
+    if onset is None:
+        return ["The share of steps with a critical pair of eigenvalues did not move in training."]
+    return [f"The share of steps with a critical pair of eigenvalues moved first at step {onset}."]

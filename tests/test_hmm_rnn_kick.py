@@ -1,10 +1,10 @@
 """Kick neurons that were planted are found by what they do; where there are none, none are."""
 
 import numpy as np
-import planted_networks as planted
 import pytest
 import torch
 
+import planted_networks as planted
 from rheobase.models.hmm_rnn import (
     activity,
     before_switches,

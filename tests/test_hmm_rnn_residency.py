@@ -1,10 +1,10 @@
 """How long known networks stay in the class of a state, and the zones that follow."""
 
 import numpy as np
-import planted_networks as planted
 import pytest
 import torch
 
+import planted_networks as planted
 from rheobase.models.hmm_rnn import activity, network, noise_sweeps, residency
 
 

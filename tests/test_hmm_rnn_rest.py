@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-import planted_networks as planted
 import pytest
 import torch
 
+import planted_networks as planted
 from rheobase.models.hmm_rnn import activity, fixed_points, linearised, network, orbits, plane
 from rheobase.models.hmm_rnn.fixed_points import Map
 

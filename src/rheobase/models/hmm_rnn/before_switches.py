@@ -31,17 +31,17 @@ def before_switches(net: Emulator, activity: Activity, *, inside: int = 10) -> B
     A stay lies at least ``inside`` steps within its class on both sides.
     """
     states, path = activity.states, activity.classes
-    members, O = net.members, net.symbols
-    shape = (members, net.units, O, O)
+    members, kinds = net.members, net.symbols
+    shape = (members, net.units, kinds, kinds)
     found = {name: torch.full(shape, torch.nan, device=states.device)
              for name in ("difference", "staying", "before")}  # fmt: skip
     stays = _stays(path, inside)[..., 1:]
     for m in range(members):
         entering = states[m, :, :-1] @ net.Wh[m].mT
         active = states[m, :, 1:] > 0
-        for a in range(O):
+        for a in range(kinds):
             calm = stays[m] & (path[m, :, 1:] == a)
-            for b in range(O):
+            for b in range(kinds):
                 leaving = _leaving(path[m], a, b)
                 if a == b or min(int(leaving.sum()), int(calm.sum())) < FEWEST:
                     continue

@@ -42,9 +42,9 @@ def gates(net: Emulator, states: Tensor) -> Tensor:
 
 @torch.no_grad()
 def eigenvalues(Wh: Tensor, gates: Tensor, *, imaginary: float = IMAGINARY) -> Eigenvalues:
-    """Return the kinds of eigenvalues of Wh (member, unit, unit) behind gates (member, state, unit).
+    """Return the kinds of eigenvalues of Wh behind gates (member, state, unit).
 
-    ``imaginary``: what the imaginary part of a critical pair is above.
+    ``Wh`` (member, unit, unit); ``imaginary``: what the imaginary part of a critical pair is above.
     """
     members, count = gates.shape[:2]
     owner = torch.arange(members, device=gates.device).repeat_interleave(count)

@@ -1,9 +1,9 @@
 """Distance of sequences to those of a chain that an entropic plan matches them with.
 
-The score of Torre et al. (2025): every sequence of the emulator is matched with the sequence of the
-chain that has most of it in a transport plan (Cuturi 2013), and the Euclidean distances of one-hot
-sequences are averaged. Many may be matched with one, so an emulator that repeats itself scores well:
-it is told for comparison with the paper, and decides nothing.
+The score of Torre et al. (2025): every sequence of the emulator is matched with the sequence of
+the chain that has most of it in a transport plan (Cuturi 2013), and the Euclidean distances of
+one-hot sequences are averaged. Many may be matched with one, so an emulator that repeats itself
+scores well: it is told for comparison with the paper, and decides nothing.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Coherence:
 
     @property
     def resonant(self) -> np.ndarray:
-        """Return whether an inner size is more regular than the smallest and the largest, (member,).
+        """Return whether an inner size is more regular than both ends, (member,).
 
         Paired t tests over trajectories, one-sided, corrected for the sizes to choose from.
         """

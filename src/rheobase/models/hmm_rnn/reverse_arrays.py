@@ -185,8 +185,8 @@ def _gains(found: Anatomy) -> Arrays:
         values = _filled(found, found.curves, (groups, gains), lambda one, n=name: getattr(one, n))
         made[f"gain_{name}"] = ((*dims, "gain"), values)
     shape = (groups, gains, found.symbols)
-    made["gain_occupancy"] = ((*dims, "gain", "occupied"),
-                              _filled(found, found.curves, shape, lambda one: one.occupancy))  # fmt: skip
+    held = _filled(found, found.curves, shape, lambda one: one.occupancy)
+    made["gain_occupancy"] = ((*dims, "gain", "occupied"), held)
     made["gain_trend"] = (dims, _filled(found, found.curves, (groups,), lambda one: one.trend))
     shape = (groups, len(interventions.PAIR_GAINS))
     made["gain_critical_pairs"] = ((*dims, "pair_gain"), _filled(

@@ -73,8 +73,8 @@ def _pairs(found: Anatomy, m: int) -> list[str]:
     for pair in found.pairs[m]:
         if pair.first_second is None or pair.first_third is None:
             continue
-        turning = [plane for plane, turns in (("1 and 2", pair.first_second),
-                                              ("1 and 3", pair.first_third)) if turns.turning]  # fmt: skip
+        planes = (("1 and 2", pair.first_second), ("1 and 3", pair.first_third))
+        turning = [name for name, turns in planes if turns.turning]
         where = f"Within classes {pair.pair[0]} and {pair.pair[1]} ({pair.pieces} stretches)"
         if turning:
             said.append(f"{where} activity turns in the plane of components {', '.join(turning)}.")
@@ -85,9 +85,8 @@ def _pairs(found: Anatomy, m: int) -> list[str]:
 
 def _zones(found: Anatomy, m: int) -> list[str]:
     zones = found.residency.zones()[m]
-    counts = [int((zones == z).sum()) for z in range(len(ZONES))]
-    listed = ", ".join(f"{count} in the {name} zone" for name, count in zip(ZONES, counts,
-                                                                            strict=True))  # fmt: skip
+    counts = [(name, int((zones == z).sum())) for z, name in enumerate(ZONES)]
+    listed = ", ".join(f"{count} in the {name} zone" for name, count in counts)
     median = float(found.residency.steps[m].median())
     return [f"Of {len(zones)} visited states {listed}; the median stay is {median:.0f} steps."]
 
@@ -109,10 +108,10 @@ def _kicks(found: Anatomy, m: int) -> list[str]:
                             f"(limits {FALLS:g}, {RISES:g} and 0.05).")  # fmt: skip
     other = found.untrained
     if said and other.tested:
-        said.append(f"In untrained networks of the same size the rule confirms {other.confirmed} of "
-                    f"{other.tested} directions; there silencing leaves "
-                    f"{float(other.silenced.min()):.2f} to {float(other.silenced.max()):.2f} of the "
-                    "rate.")  # fmt: skip
+        low, high = float(other.silenced.min()), float(other.silenced.max())
+        said.append(f"In untrained networks of the same size the rule confirms {other.confirmed} "
+                    f"of {other.tested} directions; there silencing leaves {low:.2f} to {high:.2f} "
+                    "of the rate.")  # fmt: skip
     if not said:
         said.append("Kick neurons were not looked for: no direction has both "
                     f"{FEWEST} switches and enough units that lower its rate.")  # fmt: skip
@@ -142,9 +141,9 @@ def _blocks(found: Anatomy, m: int) -> list[str]:
 def _gains(found: Anatomy, m: int) -> list[str]:
     said = []
     for (a, b), curve in found.curves[m].items():
+        names = ("recurrent input of the set", "noise of units that project to it", "other noise")
         parts = [f"{name} {float(value):.2f}" for name, value in
-                 zip(("recurrent input of the set", "noise of units that project to it",
-                      "other noise"), curve.trend, strict=True) if not math.isnan(value)]  # fmt: skip
+                 zip(names, curve.trend, strict=True) if not math.isnan(value)]  # fmt: skip
         if parts:
             said.append(f"Rank correlation of the rate from {a} to {b} with the gain of "
                         f"{', '.join(parts)}.")  # fmt: skip

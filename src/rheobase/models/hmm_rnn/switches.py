@@ -72,19 +72,19 @@ def simulated(
     The warm-up is left alone: what is done to units begins with the steps that are counted, so that
     a class that a change drives activity out of for good has a rate.
     """
-    members, O = net.members, net.symbols
+    members, size = net.members, net.symbols
     alone = walk(net, generators, trajectories=trajectories, steps=warm_up + 1)
     (start,) = deque(alone, maxlen=1)
     start = start.expand(-1, change.variants, -1, -1)
-    total = torch.zeros((members * change.variants, O * O), dtype=torch.float64,
+    total = torch.zeros((members * change.variants, size * size), dtype=torch.float64,
                         device=net.Wh.device)  # fmt: skip
     before = classes(net, start)
     for now in walk(net, generators, trajectories=trajectories, steps=steps, change=change,
                     start=start):  # fmt: skip
         held = classes(net, now)
-        total += _bins((before * O + held).flatten(0, 1), O)
+        total += _bins((before * size + held).flatten(0, 1), size)
         before = held
-    return Switches(total.view(members, change.variants, O, O))
+    return Switches(total.view(members, change.variants, size, size))
 
 
 def _bins(pairs: Tensor, symbols: int) -> Tensor:

@@ -1,10 +1,10 @@
 """Emulators emulate, and what is told of their inside is what is there."""
 
 import numpy as np
-import planted_networks as planted
 import pytest
 import torch
 
+import planted_networks as planted
 from rheobase.models.hmm_rnn import activity, emulation, kick, reverse, targets, train
 from rheobase.models.hmm_rnn import orbits as turning
 from rheobase.models.hmm_rnn import plane as principal
@@ -121,5 +121,5 @@ def test_what_is_not_there_is_not_found(criterion):
         seen = activity.simulate(crowd, generators, steps=1000)
         size = Sizes(random_sets=60, tested=(64, 150))
         kicks += int(kick.find(crowd, seen, generators, sizes=size).confirmed.sum())
-    criterion("T7-chance", "orbits of unconnected units; kick neurons in a crowd of equals, 20 seeds",
+    criterion("T7-chance", "orbits of unconnected units; kick neurons in a crowd of equals",
               "at most 1, 1", [orbits, kicks], orbits <= 1 and kicks <= 1, 20)  # fmt: skip

@@ -86,6 +86,9 @@ class Anatomy:
     pairs: list[list[orbits.PairOrbit]]
     residency: residency.Residency
     eigenvalues: linearised.Eigenvalues
+    """Of steps without noise from some of the states."""
+    noisy_eigenvalues: linearised.Eigenvalues
+    """Of the steps with noise that led to them."""
     kick: kick.Kick
     untrained: kick.Untrained
     before: before_switches.Before
@@ -158,7 +161,8 @@ def dissect(
         fixed_points.slowest_direction(net, few, iterations=500), axes,
         plane.readout_alignment(axes, net.Wout), rotation, phase,
         orbits.pair_orbits(seen, net.symbols), stays,
-        linearised.eigenvalues(net.Wh, linearised.gates(net, some)), kicks,
+        linearised.eigenvalues(net.Wh, linearised.gates(net, some)),
+        linearised.eigenvalues(net.Wh, some > 0), kicks,
         kick.untrained(net, seeds=range(seed, seed + size.untrained), sizes=size.kick),
         before_switches.before_switches(net, seen), _blocks(net, kicks, generators),
         _curves(net, seen, kicks, size, generators),

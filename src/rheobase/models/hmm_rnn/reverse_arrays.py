@@ -119,12 +119,13 @@ def _stays(found: Anatomy) -> Arrays:
     tally = torch.stack([(zones == z).sum(1) for z in range(count)], 1)
     made |= _named("zone_", ("member", "zone"), states=tally,
                    stay=linearised.by_zone(stays.steps, zones, count))  # fmt: skip
-    kinds = found.eigenvalues
-    every = kinds.unstable.shape[1]
+    every = found.eigenvalues.unstable.shape[1]
     at = torch.linspace(0, zones.shape[1] - 1, every, device=zones.device).round().long()
-    for name in ("unstable", "critical_pairs"):
-        values = linearised.by_zone(getattr(kinds, name), zones[:, at], count)
-        made |= _named("zone_", ("member", "zone"), **{name: values})
+    kinds = {"unstable": found.eigenvalues.unstable,
+             "critical_pairs": found.noisy_eigenvalues.critical_pairs}  # fmt: skip
+    for name, values in kinds.items():
+        mean = linearised.by_zone(values, zones[:, at], count)
+        made |= _named("zone_", ("member", "zone"), **{name: mean})
     spread = found.sensitivity
     made |= _named("sensitivity_", ("member", "zone", "fresh", "step"), trace=spread.trace,
                    distance=spread.distance)  # fmt: skip

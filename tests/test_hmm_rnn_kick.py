@@ -143,7 +143,7 @@ def test_blocks_of_planted_weights_are_those_that_were_planted():
         W[sides[own][:, None], sides[1 - own]] -= 0.4
         W[sides[own][:, None], pools[own]] += 0.5
         W[sides[own][:, None], pools[1 - own]] -= 0.3
-    found = connectivity.blocks(W, *sides, planted.generators(1)[0], share=16 / 40)
+    found = connectivity.blocks(W, sides[0], sides[1], planted.generators(1)[0], share=16 / 40)
     np.testing.assert_allclose(found.means[0, 0, 1], -0.4, atol=0.02)
     np.testing.assert_allclose(found.means[1], [[0.5, -0.3], [-0.3, 0.5]], atol=0.02)
     assert found.populations[10:18].tolist() == [0] * 8

@@ -68,9 +68,10 @@ def evolution(
     shares = [(path[..., 1:] != path[..., :-1]).double().mean((1, 2)),
               (kinds.unstable > 0).double().mean(1),
               (kinds.critical_pairs > 0).double().mean(1)]  # fmt: skip
-    told = [share.view(shape).cpu().numpy() for share in shares]
+    transitions, unstable, critical = (share.view(shape).cpu().numpy() for share in shares)
     answer = response(net, visited(seen.states, TRIALS), generators)
-    return Evolution(tuple(order), *told, answer.view(*shape, -1).cpu().numpy())
+    return Evolution(tuple(order), transitions, unstable, critical,
+                     answer.view(*shape, -1).cpu().numpy())  # fmt: skip
 
 
 @torch.no_grad()

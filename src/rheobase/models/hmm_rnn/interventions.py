@@ -125,7 +125,7 @@ def _trend(gains: Sequence[float], rates: np.ndarray) -> np.ndarray:
     for k, row in enumerate(rates):
         known = np.isfinite(row)
         if known.sum() >= FEWEST_GAINS and np.ptp(row[known]) > 0:
-            found[k] = spearmanr(np.asarray(gains)[known], row[known]).statistic
+            found[k] = spearmanr(np.asarray(gains)[known], row[known])[0]
     return found
 
 

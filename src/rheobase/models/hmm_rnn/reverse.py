@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Direction = tuple[int, int]
+Swept = tuple[noise_sweeps.Sweep | None, resonance.Coherence | None, resonance.Coherence | None]
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _generators(seed: int, members: int, device: str) -> list[torch.Generator]:
 def _swept(
     net: Emulator, target: Target, seen: Activity, size: Settings,
     generators: Sequence[torch.Generator], seed: int,
-) -> tuple[noise_sweeps.Sweep | None, *tuple[resonance.Coherence | None, ...]]:  # fmt: skip
+) -> Swept:  # fmt: skip
     if not size.resonance_steps:
         return None, None, None
     scores = noise_sweeps.sweep(net, target, generators, seed=seed, count=size.sequences,

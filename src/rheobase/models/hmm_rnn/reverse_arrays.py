@@ -103,8 +103,8 @@ def _pairs(found: Anatomy) -> Arrays:
                         made[f"pair_{name}"][m, k, axis] = float(getattr(turns, name))
     dims = ("member", "pair", "pair_plane")
     ends = np.array([pair.pair for pair in found.pairs[0]], np.int16)
-    return {name: (dims, values) for name, values in made.items()} | {
-        "pair_pieces": (dims[:2], pieces), "pair_classes": (("pair", "end"), ends)}  # fmt: skip
+    told: Arrays = {name: (dims, values) for name, values in made.items()}
+    return told | {"pair_pieces": (dims[:2], pieces), "pair_classes": (("pair", "end"), ends)}
 
 
 def _stays(found: Anatomy) -> Arrays:

@@ -49,7 +49,7 @@ def _rest(found: Anatomy, m: int) -> list[str]:
         said = (f"Not every visited state decays without noise: after {steps} steps up to "
                 f"{left:.2g} of its size is left (limit {DECAYED:g}), so a single fixed point "
                 "is not shown.")  # fmt: skip
-    return [said + f" The spectral radius of the recurrent weights, {radius:.2f}, does not tell this."]
+    return [f"{said} The spectral radius of the recurrent weights, {radius:.2f}, does not tell."]
 
 
 def _orbit(found: Anatomy, m: int) -> list[str]:

@@ -1,5 +1,7 @@
 """What noise does: the sweep of its size, resonance, training, matched distances, refits."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -125,12 +127,9 @@ def test_weights_are_kept_at_the_steps_asked_for_also_on_resuming(tmp_path):
 
 
 def test_a_readout_is_sharpened_once_where_phase_two_begins():
-    brief = train.Schedule(8, 3, 10, 16, moment_steps=5, steps=1, rate=0.0)
+    brief = train.Schedule(8, 3, 10, 16, moment_steps=5, steps=1, rate=0.0, sharpen=1.0)
     plain = train.train(CHAIN, brief, seeds=[0]).network
-    sharp = train.train(
-        CHAIN, train.Schedule(8, 3, 10, 16, moment_steps=5, steps=1, rate=0.0, sharpen=2.0),
-        seeds=[0],
-    ).network  # fmt: skip
+    sharp = train.train(CHAIN, dataclasses.replace(brief, sharpen=2.0), seeds=[0]).network
     torch.testing.assert_close(sharp.Wout, 2 * plain.Wout)
     torch.testing.assert_close(sharp.Wh, plain.Wh)
 

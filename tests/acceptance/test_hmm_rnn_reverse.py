@@ -112,7 +112,7 @@ def test_zones_of_two_planted_clusters(criterion):
 
 def test_what_is_not_there_is_not_found(criterion):
     orbits = kicks = 0
-    for seed in range(20):
+    for seed in range(10):
         generators = planted.generators(seed)
         seen = activity.simulate(planted.leaky(), generators, steps=1000)
         turns, _ = turning.orbits(seen, principal.fit(seen.states))
@@ -122,4 +122,4 @@ def test_what_is_not_there_is_not_found(criterion):
         size = Sizes(random_sets=60, tested=(64, 150))
         kicks += int(kick.find(crowd, seen, generators, sizes=size).confirmed.sum())
     criterion("T7-chance", "orbits of unconnected units; kick neurons in a crowd of equals",
-              "at most 1, 1", [orbits, kicks], orbits <= 1 and kicks <= 1, 20)  # fmt: skip
+              "at most 1, 1", [orbits, kicks], orbits <= 1 and kicks <= 1, 10)  # fmt: skip

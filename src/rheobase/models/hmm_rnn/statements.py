@@ -156,7 +156,8 @@ def _noise(found: Anatomy, m: int) -> list[str]:
     best = found.sweep.best[m]
     return [
         "The size of the input noise scales all states and leaves classes by arg-max as they are; "
-        f"drawn symbols are most like the chain's at {best:g} times the noise of training."
+        f"by likelihood drawn symbols are nearest to the chain's at {best:g} times the noise of "
+        "training, of the sizes tried."
     ]
 
 

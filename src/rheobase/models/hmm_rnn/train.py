@@ -50,7 +50,7 @@ class Schedule:
     falling: bool = True
     clip: float = 0.9
     moment_weight: float = losses.MOMENT_WEIGHT
-    sharpen: float = 1.6
+    sharpen: float = 1.7
     """What the readout is multiplied by where phase 2 begins: symbols are drawn too softly after
     phase 1, and the scale of the logits, which noise shares, is learnt slowly."""
 

@@ -19,6 +19,8 @@ PRECISIONS = ("exact", "fast")
 FORWARD_SPARSE, GRADIENT_SPARSE = 0.08, 0.04
 """Below these shares of inputs that are not zero a sum over rows beats a product, measured on CPU
 with 1024 x 1024 weights; chosen here."""
+WIDE = 1 << 16
+"""Smaller matrices of weights are multiplied as they are: counting would cost more"""
 
 
 def quick_bfloat16(device: torch.device) -> bool:
@@ -30,7 +32,7 @@ def quick_bfloat16(device: torch.device) -> bool:
 
 def project(given: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor, way: Way) -> None:
     """Write ``given W' + b`` into ``out``; (row, input), (unit, input), (row, unit)."""
-    if way.sparse(given, FORWARD_SPARSE):
+    if way.sparse(given, weight, FORWARD_SPARSE):
         out.copy_(_rows(given, way.transposed(weight)))
     elif way.bfloat16:
         out.copy_(given.bfloat16() @ way.rounded(weight).T)
@@ -45,7 +47,7 @@ def project(given: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor, way
 
 def add_weight_gradient(grad: Tensor, given: Tensor, total: Tensor, way: Way) -> None:
     """Add ``grad' given`` to ``total``: (row, unit), (row, input), (unit, input)."""
-    if way.sparse(given, GRADIENT_SPARSE):
+    if way.sparse(given, total, GRADIENT_SPARSE):
         total.add_(_rows(given.T.contiguous(), grad).T)
     elif way.bfloat16:
         total.add_(grad.bfloat16().T @ given.bfloat16())
@@ -71,9 +73,11 @@ class Way:
         self._transposed: Tensor | None = None
         self._rounded: Tensor | None = None
 
-    def sparse(self, given: Tensor, below: float) -> bool:
+    def sparse(self, given: Tensor, weight: Tensor, below: float) -> bool:
         """Return whether so few inputs are not zero; never asked of a GPU, which would wait."""
         if not (self.fast and self.on_cpu and given.dtype == torch.float32):
+            return False
+        if weight.numel() < WIDE:
             return False
         return int(torch.count_nonzero(given)) < below * given.numel()
 
@@ -94,6 +98,4 @@ def _rows(given: Tensor, table: Tensor) -> Tensor:
     starts = torch.zeros(len(given), dtype=torch.int64)
     torch.cumsum(torch.bincount(row, minlength=len(given))[:-1], 0, out=starts[1:])
     values = given[row, column]
-    return functional.embedding_bag(
-        column, table, starts, mode="sum", per_sample_weights=values
-    )  # fmt: skip
+    return functional.embedding_bag(column, table, starts, mode="sum", per_sample_weights=values)

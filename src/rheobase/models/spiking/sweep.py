@@ -8,13 +8,19 @@ from torch import Tensor
 from rheobase.models.spiking.cells import Cell
 
 
+def _scalar(value: Tensor | float, like: Tensor) -> Tensor:
+    """Return a number as a tensor: every step would otherwise make it one anew."""
+    return value if isinstance(value, Tensor) else like.new_tensor(value)
+
+
 class Forward:
     """Runs membranes forward from rest, chunk after chunk."""
 
     def __init__(
         self, cell: Cell, beta: Tensor | float, recurrent: Tensor | None, like: Tensor
     ) -> None:
-        self.cell, self.beta, self.recurrent = cell, beta, recurrent
+        self.cell, self.recurrent = cell, recurrent
+        self.beta, self.theta = _scalar(beta, like), _scalar(cell.theta, like)
         self.h: Tensor | None = None
         self.s: Tensor | None = None
         self.scratch = torch.empty_like(like)
@@ -23,7 +29,7 @@ class Forward:
 
     def advance(self, h: Tensor, s: Tensor, thresholds: Tensor | None) -> None:
         """Turn drives in ``h`` (step, example, unit) into membranes, and write the spikes."""
-        over = thresholds.unbind(0) if thresholds is not None else (self.cell.theta,) * len(h)
+        over = thresholds.unbind(0) if thresholds is not None else (self.theta,) * len(h)
         for now, spikes, threshold in zip(h.unbind(0), s.unbind(0), over, strict=True):
             if self.recurrent is not None and self.s is not None:
                 now.addmm_(self.s, self.recurrent.T)
@@ -50,10 +56,9 @@ class Forward:
             torch.mul(h, self.beta, out=kept)
         now.add_(kept)
         if cell.reset == "delayed":
-            now.sub_(s, alpha=cell.theta)
+            now.sub_(s if cell.theta == 1 else s * self.theta)
 
-    def _adapt(self, threshold: Tensor | float) -> None:
-        assert isinstance(threshold, Tensor)
+    def _adapt(self, threshold: Tensor) -> None:
         assert self.a is not None
         self.a.mul_(self.cell.rho)
         if self.s is not None:

@@ -11,9 +11,9 @@ from rheobase.models.base import FAMILIES
 
 
 def scripts() -> list[str]:
-    """Return the names that have a script here: the workflow's, calcium's and those of families."""
+    """Return the names that have a script here: workflow, calcium, families and their parts."""
     here = Path(__file__).parent
-    known = dict.fromkeys(("workflow", "calcium", *FAMILIES, "hmm_rnn"))
+    known = dict.fromkeys(("workflow", "calcium", *FAMILIES, "hmm_rnn", "spiking"))
     return [name for name in known if (here / f"{name}.py").is_file()]
 
 

@@ -109,8 +109,8 @@ def answers(z: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def calibrate(
-    steps: np.ndarray, y: np.ndarray, trial: np.ndarray, *, loss: float = LOSS, bounded: bool = True,
-    kind: str = "probability", patience: int = 1, final: bool = False,
+    steps: np.ndarray, y: np.ndarray, trial: np.ndarray, *, loss: float = LOSS,
+    bounded: bool = True, kind: str = "probability", patience: int = 1, final: bool = False,
 ) -> Rule:  # fmt: skip
     """Return the rule chosen on calibration examples: the quickest whose loss is small enough.
 
@@ -207,8 +207,8 @@ def oracle(steps: np.ndarray, y: np.ndarray) -> tuple[Stops, Stops]:
 def running(network_step, events: torch.Tensor, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Return answers and steps of a loop that really stops: finished examples leave the batch.
 
-    ``network_step(events of one step, state) -> (readout, state)``, the state a list of tensors with
-    the examples first.
+    ``network_step(events of one step, state) -> (readout, state)``, the state a list of tensors
+    with the examples first.
     """
     length, number = events.shape[:2]
     open_, state, total = torch.arange(number), None, None

@@ -53,7 +53,7 @@ def changed(counts: Tensor) -> float:
 
 
 def accumulated(sent: Tensor, weight: Tensor, *, refresh: int = REFRESH) -> Tensor:
-    """Return ``z_t = z_{t-1} + W (y_t - y_{t-1})`` of quantised activations, which equals ``W y_t``.
+    """Return ``z_t = z_{t-1} + W (y_t - y_{t-1})`` of what is sent, which equals ``W y_t``.
 
     As a device would add it up; every ``refresh`` steps z is computed whole, so that errors of
     rounding do not grow.
@@ -66,7 +66,7 @@ def accumulated(sent: Tensor, weight: Tensor, *, refresh: int = REFRESH) -> Tens
 
 
 class DeltaPerceptron(nn.Module):
-    """A perceptron that streams: linear, ReLU and, where ``quantised``, a delta layer after each."""
+    """A perceptron that streams: linear, ReLU and, where ``quantised``, a delta layer."""
 
     def __init__(self, sizes: tuple[int, ...], *, quantised: bool, seed: int) -> None:
         super().__init__()

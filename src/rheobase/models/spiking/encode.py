@@ -85,7 +85,7 @@ class Encoder:
         return rng.random(chance.shape) < chance
 
     def _latencies(self, x: np.ndarray) -> np.ndarray:
-        """Return one event a channel, ``tau ln(a / (a - most))`` steps in, a the first bin's |x|."""
+        """Return one event a channel, ``tau ln(a / (a - most))`` steps in, a = |x| at first."""
         size = self._mean(x)
         first = size[0]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -131,7 +131,7 @@ def calibrated(windows: np.ndarray, *, target: float = 0.1) -> float:
 
 
 def bisected(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a falling function of a positive number crosses 0, by bisecting its logarithm."""
+    """Return where a falling function of a positive number crosses 0, by bisection."""
     if not excess(low) > 0 > excess(high):
         raise ValueError(f"no event rate as wanted for a delta between {low:.3g} and {high:.3g}")
     for _ in range(40):

@@ -121,7 +121,7 @@ def _inputs(
     values: Tensor | None, membrane: Tensor | None, threshold: Tensor | None, below: Cell | None,
     part: slice,
 ) -> Tensor:  # fmt: skip
-    """Return a chunk of what the layer was given, found again from membranes where it was spikes."""
+    """Return a chunk of the inputs, found again from membranes where they were spikes."""
     if membrane is None or below is None:
         assert values is not None
         return values[part]

@@ -65,7 +65,7 @@ def count_error(output: Output, target: Tensor) -> Tensor:
 
 
 def latency(output: Output, target: Tensor) -> Tensor:
-    """Return the cross-entropy of negative times of first spikes, in steps; T where there is none."""
+    """Return the cross-entropy of minus the steps before the first spike, T where there is none."""
     silent = torch.cumprod(1 - output.steps, 0)
     return cross_entropy(-silent.sum(0), target)
 

@@ -51,8 +51,7 @@ def hudgins(windows: np.ndarray, threshold: np.ndarray | float = 0.0) -> np.ndar
     """Return (example, 5 channels): mean size, root mean square, length, zero and slope crossings.
 
     ``threshold`` (channel,) is what a change must exceed to count as a crossing. At 0 a slope that
-    is flat on one side counts as a turn, as in the reference values of libemg's MATLAB files; all but
-    the root mean square are in units of the signal or counts.
+    is flat on one side counts as a turn, as in the reference values of libemg's MATLAB files.
     """
     x = np.asarray(windows, np.float64)
     step = np.diff(x, axis=1)

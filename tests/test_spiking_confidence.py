@@ -86,9 +86,9 @@ def test_front_holds_what_nothing_beats():
 
 def test_bound_is_students_and_covers_as_it_says():
     rng = np.random.default_rng(0)
-    values = rng.normal(0.01, 0.02, size=(4000, 8))
+    values = rng.normal(0.01, 0.02, size=(1500, 8))
     bounds = np.array([confidence.one_sided(one) for one in values])
-    assert (bounds >= 0.01).mean() == pytest.approx(0.95, abs=0.015)
+    assert (bounds >= 0.01).mean() == pytest.approx(0.95, abs=0.02)
     one = values[0]
     expected = stats.ttest_1samp(one, 0, alternative="less").confidence_interval(0.95).high
     assert bounds[0] == pytest.approx(expected)
@@ -111,10 +111,12 @@ def test_a_bounded_rule_is_never_quicker():
     assert safe.bound <= confidence.LOSS
 
 
-def test_noise_alone_never_stops_early_and_says_so():
-    steps, y = drifting(drift=0.03, examples=200, steps=40)
-    steps[-1, np.arange(200), y] += 100
-    rule = confidence.calibrate(steps, y, np.arange(200) % 4)
+def test_it_never_stops_where_early_answers_are_surely_wrong_and_says_so():
+    y = np.repeat([0, 1], 50)
+    steps = np.zeros((10, 100, 2))
+    steps[0, np.arange(100), 1 - y] = 10
+    steps[-1, np.arange(100), y] = 11
+    rule = confidence.calibrate(steps, y, np.arange(100) % 4)
     assert rule.threshold == np.inf
     assert rule.note == confidence.NEVER
     assert confidence.stopped(steps, y, rule).accuracy == 1

@@ -17,12 +17,12 @@ def leaky(currents: Tensor, beta: float) -> Tensor:
     """
     parts, last = [], None
     for part in currents.split(LONGEST):
-        steps = torch.arange(len(part), device=part.device)
+        steps = torch.arange(len(part), device=part.device, dtype=part.dtype)
         apart = steps[:, None] - steps
-        powers = torch.where(apart >= 0, float(beta) ** apart.clamp(min=0), 0.0).to(part.dtype)
+        powers = torch.where(apart >= 0, beta ** apart.clamp(min=0), 0.0)
         made = (powers @ part.flatten(1)).view_as(part)
         if last is not None:
-            made = made + (beta ** (steps + 1)).to(part.dtype)[:, None, None] * last
+            made = made + (beta ** (steps + 1))[:, None, None] * last
         parts.append(made)
         last = made[-1]
     return torch.cat(parts)

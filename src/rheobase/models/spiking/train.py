@@ -134,13 +134,14 @@ class Course:
     def _step(self, examples: Examples, number: int) -> Tensor:
         self.adam.zero_grad()
         loss = self._loss(self.net(examples.events), examples.targets)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingFailed(
-                f"the loss is {float(loss)} in batch {number} of epoch {self.epoch + 1}; "
-                "lower the learning rate or look for values that are not finite in that batch"
-            )
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.schedule.clip)
+        slope = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.schedule.clip)
+        if not bool(torch.isfinite(loss.detach() + slope)):
+            raise TrainingFailed(
+                f"the loss is {float(loss.detach())} and its slope {float(slope)} in batch {number} "
+                f"of epoch {self.epoch + 1}; lower the learning rate or look for values that are "
+                "not finite in that batch"
+            )
         self.adam.step()
         return loss.detach()
 

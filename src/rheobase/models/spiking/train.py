@@ -138,9 +138,9 @@ class Course:
         slope = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.schedule.clip)
         if not bool(torch.isfinite(loss.detach() + slope)):
             raise TrainingFailed(
-                f"the loss is {float(loss.detach())} and its slope {float(slope)} in batch {number} "
-                f"of epoch {self.epoch + 1}; lower the learning rate or look for values that are "
-                "not finite in that batch"
+                f"the loss is {float(loss.detach())} and its slope {float(slope)} in batch "
+                f"{number} of epoch {self.epoch + 1}; lower the learning rate or look "
+                "for values that are not finite in that batch"
             )
         self.adam.step()
         return loss.detach()

@@ -91,7 +91,7 @@ def test_weights_start_where_layers_fire():
     net = Network(Shape(9, CLASSES, hidden=(64, 64, 64)), seed=0)
     for layer in net.layers:
         layer.weight.data *= 0.05
-    assert float(net(examples().events).spikes[2].mean()) == 0
+    assert float(net(examples().events).spikes[2].detach().mean()) == 0
     rates = start.scale(net, examples().events)
     assert all(start.RANGE[0] <= rate <= start.RANGE[1] for rate in rates)
 

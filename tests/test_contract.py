@@ -90,6 +90,10 @@ SMALL_TENSOR = {
     "null": {"n": 4, "starts": 1, "max_iter": 20}, "communities": {"mcmc": 20}, "permutations": 5,
     "label_permutations": 20,
 }  # fmt: skip
+SMALL_STATES = {
+    "grid": [2], "folds": 2, "restarts": 2, "surrogates": 2, "rate_samples": 400,
+    "permutations": 20, "components": 3, "stop": {"iterations": 20},
+}  # fmt: skip
 SMALL_RESERVOIR = {
     "n_units": 60, "degree": 20, "members": 2, "horizons": [1, 3], "lags": [1, 2],
     "adapt": {"schedule": [[100, 1e-3]]},
@@ -98,6 +102,7 @@ SMALL_RESERVOIR = {
 CASES = {
     "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),
     "connectome": Case(SMALL_TENSOR, turns, ("explained_hidden_pairs", "one_component")),
+    "hmm_rnn": Case(SMALL_STATES, turns, ("heldout_loglik", "one_gaussian")),
     "reservoir": Case(SMALL_RESERVOIR, coupled, ("forecast_r2_h1", "ar")),
     "brainmae": Case(SMALL_NETWORK, communities, ("masked_r2_50", "mean")),
 }

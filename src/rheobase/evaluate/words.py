@@ -36,6 +36,7 @@ BOUNDS = {
     "auc": (0.0, 1.0),
     "r": (-1.0, 1.0),
     "r2": (-math.inf, 1.0),
+    "rand": (-1.0, 1.0),
 }
 """What a score can be, by a word of its name"""
 

@@ -151,6 +151,7 @@ FAMILIES = {
     "brainmae": Family("rheobase.models.brainmae:BrainMAE", gpu=True, random=True, parallel=True),
     "connectome": Family("rheobase.models.connectome:Connectome", gpu=True, random=True),
     "reservoir": Family("rheobase.models.reservoir:Reservoir", gpu=False, random=True),
+    "hmm_rnn": Family("rheobase.models.hmm_rnn:HMMRNN", gpu=False, random=True),
 }
 
 

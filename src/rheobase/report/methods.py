@@ -32,7 +32,7 @@ FAMILIES = {
     "brainmae": "a region-aware masked autoencoder",
     "connectome": "a non-negative tensor factorisation of dynamic affinities",
     "reservoir": "an echo-state network with adaptive inhibition",
-    "hmm_rnn": "a hidden Markov model and a recurrent network that emulates it",
+    "hmm_rnn": "a hidden Markov model",
     "spiking": "a spiking network trained with surrogate gradients",
 }
 

@@ -86,6 +86,7 @@ FAMILY_SOFTWARE = {
     "linear": {"scikit-learn"},
     "connectome": {"tensorly"},
     "reservoir": {"scikit-learn", "torch"},
+    "hmm_rnn": {"scikit-learn", "torch"},
 }
 """A family that is not named here has weights, and those are trained with torch."""
 
@@ -102,7 +103,7 @@ FAMILY_WORKS = {
     "brainmae": ("yang2024",),
     "connectome": ("dyballa2024",),
     "reservoir": ("srinivasan2025",),
-    "hmm_rnn": ("rabiner1989", "torre2025"),
+    "hmm_rnn": ("rabiner1989",),
     "spiking": ("neftci2019",),
 }
 

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rheobase.models.brainmae import interpret
+from rheobase.models.canvas import p_text
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = [
+    "CLASSES", "COLOURS", "MARKS", "NORMAL", "SMALL", "WIDTH", "WORDS", "by_network", "figure",
+    "matrix", "p_text", "spread",
+]  # fmt: skip
 
 WIDTH = 4.8
 """Inches"""
@@ -81,27 +86,6 @@ def matrix(axes: Axes, values: np.ndarray, networks: np.ndarray, *, named: bool 
     elif len(labels) or not named:
         axes.set_xticks([])
         axes.set_yticks([])
-
-
-def p_text(p: float) -> str:
-    """Return a p-value as it stands in a sentence."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def tick(value: float) -> str:
-    """Return a number as it stands beside a colour bar, short and with two digits that count."""
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
-
-
-def places(arrays: xr.Dataset) -> np.ndarray | None:
-    """Return the regions' places in an MNI space, (region, 3) in mm; None where unknown.
-
-    Coordinates of any other space would lie anywhere on a template's outline.
-    """
-    if not interpret.in_mni(arrays):
-        return None
-    found = np.stack([arrays[axis].values.astype(np.float64) for axis in "xyz"], axis=1)
-    return found if np.isfinite(found).all() else None
 
 
 def spread(count: int, width: float = 0.3) -> np.ndarray:

@@ -12,14 +12,13 @@ import xarray as xr
 
 from rheobase import metrics
 from rheobase.models.brainmae.network import BrainMAENetwork
+from rheobase.models.glass import in_mni
 
 DRAWS = 1000
 OF_REGIONS = ("network", "x", "y", "z", "space")
 HEMISPHERE = ("hemisphere", "hemi", "side")
 """Names of the label of regions that tells left from right"""
 SIDES = {"l": "left", "lh": "left", "left": "left", "r": "right", "rh": "right", "right": "right"}
-MNI = "MNI"
-"""How the names of MNI spaces begin"""
 
 
 @torch.no_grad()
@@ -108,13 +107,6 @@ def of_regions(recording: xr.Dataset) -> dict[str, Any]:
     found = {name: recording[label].values for name, label in known.items()}
     return {name: ("unit", values if name in "xyz" else values.astype(str))
             for name, values in found.items()}  # fmt: skip
-
-
-def in_mni(stored: xr.Dataset) -> bool:
-    """Return whether the recording says that its coordinates lie in an MNI space."""
-    if not {"x", "y", "z", "space"} <= set(stored.coords):
-        return False
-    return all(space.startswith(MNI) for space in stored["space"].values.astype(str))
 
 
 def sides_of(stored: xr.Dataset) -> np.ndarray | None:

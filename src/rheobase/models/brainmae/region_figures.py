@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rheobase.models import glass
 from rheobase.models.base import Drawing
 from rheobase.models.brainmae import canvas, interpret
 from rheobase.models.brainmae.canvas import NORMAL, SMALL, p_text
@@ -103,9 +104,9 @@ def influence(arrays: xr.Dataset, matrix: np.ndarray, covariance: np.ndarray) ->
 
 def _undrawn(arrays: xr.Dataset) -> str:
     """Return why there is no glass brain though coordinates are known; empty where there is one."""
-    if not {"x", "y", "z"} <= set(arrays.coords) or canvas.places(arrays) is not None:
+    if not {"x", "y", "z"} <= set(arrays.coords) or glass.places(arrays) is not None:
         return ""
-    if interpret.in_mni(arrays):
+    if glass.in_mni(arrays):
         return " There is no glass brain: some regions have no coordinates."
     spaces = sorted(set(arrays["space"].values.astype(str))) if "space" in arrays.coords else []
     where = f"lie in {', '.join(spaces)}" if spaces else "are not said to lie in MNI space"
@@ -132,12 +133,8 @@ def compared(
 def brain(arrays: xr.Dataset, matrix: np.ndarray, tally: Tally) -> Drawing | None:
     """Return influence, attention and R2 on a glass brain; None where no place in MNI is known."""
     import pandas as pd
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-    from nilearn import plotting
 
-    where = canvas.places(arrays)
+    where = glass.places(arrays)
     if where is None:
         return None
     given, _ = given_and_taken(matrix)
@@ -145,22 +142,7 @@ def brain(arrays: xr.Dataset, matrix: np.ndarray, tally: Tally) -> Drawing | Non
     if "attention" in arrays:
         maps["attention received"] = arrays["attention"].values.sum(axis=0)
     maps["R² while hidden"] = tally.by_region
-    figure = Figure(figsize=(canvas.WIDTH, 1.9 * len(maps)))
-    for row, (title, values) in enumerate(maps.items()):
-        bottom, height = 1 - (row + 1) / len(maps), 1 / len(maps)
-        low, high = np.nanpercentile(values, [2, 98])
-        least, most = min(0.0, low), max(high, low + 1e-9)
-        scale = Normalize(least, most)
-        style: dict[str, Any] = {"node_cmap": "cividis", "node_size": 18, "display_mode": "lzr",
-                                 "node_vmin": least, "node_vmax": most,
-                                 "colorbar": False, "annotate": False}  # fmt: skip
-        plotting.plot_markers(np.nan_to_num(values, nan=float(low)), where, figure=figure,
-                              axes=(0.0, bottom, 0.82, 0.88 * height), **style)  # fmt: skip
-        bar = figure.add_axes((0.84, bottom + 0.15 * height, 0.02, 0.55 * height))
-        shown = figure.colorbar(ScalarMappable(scale, "cividis"), cax=bar)
-        ends = np.linspace(least, most, 3)
-        shown.set_ticks(ends, labels=[canvas.tick(end) for end in ends], fontsize=SMALL)
-        figure.text(0.01, bottom + 0.98 * height, title, fontsize=NORMAL, va="top")
+    figure = glass.rows(maps, where, width=canvas.WIDTH, small=SMALL, normal=NORMAL)
     names = arrays["unit"].values.astype(str)
     caption = (
         "How much hiding a region changes what is made of the others; the attention that it "

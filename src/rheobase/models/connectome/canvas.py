@@ -1,44 +1,41 @@
-"""Sizes, colours and words that the drawings share; narrow enough to be read on a phone."""
+"""Words, matrices and shades of the drawings; sizes and colours are those of all families."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rheobase.models.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    HUES,
+    NORMAL,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    SMALL,
+    WIDTH,
+    empty,
+    p_text,
+    plain,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-WIDTH = 4.8
-"""Inches"""
-SMALL, NORMAL = 9, 10
-BLUE, ORANGE, GREEN, PINK, RED, SKY, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#666666",
-)  # fmt: skip
-HUES = (BLUE, ORANGE, GREEN, PINK, RED, SKY)
-"""Okabe and Ito's palette, told apart with every kind of colour vision"""
+__all__ = [
+    "BLUE", "GREEN", "GREY", "HUES", "LEGEND_EVENTS", "NORMAL", "NOT_CAUSE", "ORANGE", "PINK",
+    "RED", "SKY", "SMALL", "WIDTH", "empty", "matrix", "p_text", "plain", "shade",
+]  # fmt: skip
+
 NOT_CAUSE = (
     "What moves together need not be connected: a component is co-variation, and neither its "
     "pairs nor its order say what causes what."
 )
 LEGEND_EVENTS = 6
-
-
-def empty(height: float, **more: Any) -> Figure:
-    """Return an empty figure of the usual width."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH, height), layout="constrained", **more)
-
-
-def plain(axes: Axes, *, x: str = "", y: str = "") -> Axes:
-    """Return the axes without frame, with their labels."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel(x, fontsize=NORMAL)
-    axes.set_ylabel(y, fontsize=NORMAL)
-    return axes
 
 
 def matrix(axes: Axes, values: np.ndarray, borders: np.ndarray) -> None:
@@ -66,10 +63,3 @@ def shade(axes: Axes, clock: np.ndarray, events: np.ndarray, names: list[str]) -
                          linewidth=0, label=name if k == 0 else None)  # fmt: skip
     if 0 < len(names) <= LEGEND_EVENTS:
         axes.legend(frameon=False, fontsize=SMALL, ncols=3, loc="upper left")
-
-
-def p_text(p: float) -> str:
-    """Return a p-value as it stands in a sentence."""
-    if np.isnan(p):
-        return "not tested"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from rheobase.models import units
 from rheobase.models.base import Fitted
 from rheobase.models.connectome import align, arrange, artefacts, labels, rivals, tested
 from rheobase.models.connectome.affinities import Affinities
@@ -60,7 +61,7 @@ def fit_training(
     more = _rivals(model, train, tensor, made, choice.rank, seed=seed)
     more |= _labels(model, train, frames, best.factors.patterns, made, notices)
     variables |= {k: v for k, v in more.items() if k != "coordinates"}
-    coordinates |= {**more["coordinates"], **artefacts.of_units(train, made.units)}
+    coordinates |= {**more["coordinates"], **units.of_units(train, made.units)}
     if names:
         coordinates["event"] = np.array(names, str)
     scalars = {"rank": float(choice.rank), "explained": best.explained,

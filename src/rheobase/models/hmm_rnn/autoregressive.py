@@ -74,12 +74,12 @@ class Autoregressive:
         inner = moments[..., d:, d:] + max(self.ridge, EMPTY) * eye
         coefs = torch.linalg.solve(inner, moments[..., d:, :d]).mT
         scatter = moments[..., :d, :d] - coefs @ moments[..., d:, :d]
-        covs = (scatter + scatter.mT) / 2 + self.nu * torch.diag(self.pooled)
+        covs = (scatter + scatter.mT) / 2 + self.nu * torch.diag(self.pooled.to(sums))
         return {"coefs": coefs, "covs": covs / (weight + self.nu).clamp(min=EMPTY)[..., None, None]}
 
     def log_prior(self, params: Params) -> Tensor:
         coefs, (precision, logdet) = params["coefs"], inverse(params["covs"])
-        known = (precision.diagonal(dim1=-2, dim2=-1) * self.pooled).sum(-1)
+        known = (precision.diagonal(dim1=-2, dim2=-1) * self.pooled.to(precision)).sum(-1)
         steep = torch.einsum("...ij,...jk,...ik->...", precision, coefs, coefs)
         return -0.5 * (self.nu * (logdet + known) + self.ridge * steep).sum(-1)
 

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from rheobase.models.hmm_rnn.batch import Chain, Data, expect, join, sums
 from rheobase.models.hmm_rnn.scan import Smoothed
+from rheobase.models.hmm_rnn.settings import Prior, Stop
+
+__all__ = ["Course", "EMDivergence", "Fits", "Prior", "Stop", "fit"]
 
 FALLEN = {torch.float64: 1e-6, torch.float32: 1e-4}
 """Fall of the objective, over its size, that is no rounding."""
@@ -27,32 +30,6 @@ the share of samples that are fitted worst."""
 
 class EMDivergence(ValueError):
     """The objective fell."""
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is believed before the data; 0 everywhere is plain maximum likelihood."""
-
-    covariance: float | None = None
-    """nu, samples of the pooled diagonal covariance in each state; None: D + 2."""
-    transitions: float | None = None
-    """Transitions of each kind, and beginnings in each state; None: 1/K."""
-    sticky: float = 10.0
-    """Further transitions from each state to itself."""
-    symbols: float = 0.5
-    """Symbols of each kind in each state."""
-    ridge: float = 1e-3
-    """Penalty of autoregressions over the mean variance of a regressor."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """When EM ends."""
-
-    iterations: int = 200
-    tolerance: float = 1e-5
-    """Relative change of the objective, ``patience`` times in a row."""
-    patience: int = 3
 
 
 @dataclass(frozen=True)

@@ -134,10 +134,10 @@ class Gaussian:
         means = first / safe
         if self.full:
             scatter = matrix(sums[..., :at], d) - weight[..., None, None] * outer(means)
-            prior = self.nu * torch.diag(self.pooled)
+            prior = self.nu * torch.diag(self.pooled.to(sums))
         else:
             scatter = sums[..., :at] - weight[..., None] * means**2
-            prior = self.nu * self.pooled
+            prior = self.nu * self.pooled.to(sums)
         if self.cov == "tied":
             scatter, weight = (a.sum(1, keepdim=True).expand_as(a) for a in (scatter, weight))
         if self.cov == "spherical":
@@ -153,9 +153,9 @@ class Gaussian:
             return torch.zeros(len(covs), dtype=covs.dtype, device=covs.device)
         if self.full:
             precision, logdet = inverse(covs)
-            trace = (precision.diagonal(dim1=-2, dim2=-1) * self.pooled).sum(-1)
+            trace = (precision.diagonal(dim1=-2, dim2=-1) * self.pooled.to(precision)).sum(-1)
         else:
-            prior = self.pooled
+            prior = self.pooled.to(covs)
             if self.cov == "spherical":
                 prior = prior.mean().expand_as(prior)
             logdet, trace = covs.log().sum(-1), (prior / covs).sum(-1)

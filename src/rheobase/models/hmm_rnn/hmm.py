@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rheobase.models.hmm_rnn import align, checks, em, embed, paths, starts
+from rheobase.models.hmm_rnn import align, checks, em, embed, starts
 from rheobase.models.hmm_rnn.autoregressive import Autoregressive
-from rheobase.models.hmm_rnn.batch import Chain, Data, expect, lay_out
+from rheobase.models.hmm_rnn.batch import Data, expect, lay_out
+from rheobase.models.hmm_rnn.decoder import Decoder
 from rheobase.models.hmm_rnn.em import Fits, Prior, Stop
 from rheobase.models.hmm_rnn.embed import Embedding
 from rheobase.models.hmm_rnn.emissions import Categorical, Cov, Emission, Gaussian
@@ -24,13 +25,10 @@ COMPARED = 5000
 """Samples on which restarts are compared, at most."""
 
 
-@dataclass(frozen=True)
-class Fitted:
+@dataclass(frozen=True, kw_only=True)
+class Fitted(Decoder):
     """The best restart, its states by falling occupancy."""
 
-    emission: Emission
-    chain: Chain
-    """One model."""
     loglik: np.ndarray
     """(segment,)"""
     occupancy: np.ndarray
@@ -41,7 +39,6 @@ class Fitted:
     stability: float
     """Mean overlap of the restarts' states, 0 to 1; NaN with one restart."""
     samples: int
-    embedding: Embedding | None = None
     notices: tuple[str, ...] = ()
 
     @property
@@ -61,47 +58,6 @@ class Fitted:
     def aic(self) -> float:
         """Return -2 log L + 2 p."""
         return float(-2 * self.loglik.sum() + 2 * self.parameters)
-
-    def prepare(
-        self, x: np.ndarray, lengths: Sequence[int] | None
-    ) -> tuple[np.ndarray, tuple[int, ...]]:
-        """Return a series and its lengths as the states see them."""
-        found = checks.series(x, lengths)
-        return (x, found) if self.embedding is None else self.embedding.apply(x, found)
-
-    def posterior(
-        self, x: np.ndarray, lengths: Sequence[int] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return state probabilities (time, state) and log-likelihoods (segment,).
-
-        With an embedding, time is that of the embedded samples (``embedding.inside``).
-        """
-        data = self._data(x, lengths)
-        found, loglik = expect(data, self.chain)
-        return data.chunks.along(found.gamma)[:, 0].cpu().numpy(), loglik[0].cpu().numpy()
-
-    def viterbi(self, x: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
-        """Return the most likely path, (time,) int16."""
-        data = self._data(x, lengths)
-        theta = self.emission.theta(self.chain.emission)[0]
-        logb = data.chunks.along(theta @ data.phi)
-        found = paths.viterbi(logb[None], self.chain.A, self.chain.pi, data.lengths)
-        return found[0].cpu().numpy()
-
-    def sample(self, length: int, count: int = 1, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return drawn series (sequence, time, channel) and their states (sequence, time)."""
-        device = self.chain.A.device
-        generator = torch.Generator(device).manual_seed(seed)
-        A, pi = self.chain.A[0], self.chain.pi[0]
-        states = paths.sample(A, pi, length, count, generator=generator)
-        drawn = self.emission.sample(self.chain.emission, states, generator)
-        return drawn.cpu().numpy(), states.cpu().numpy()
-
-    def _data(self, x: np.ndarray, lengths: Sequence[int] | None) -> Data:
-        given, found = self.prepare(x, lengths)
-        where = self.chain.A.device
-        return lay_out(torch.as_tensor(given, dtype=torch.float64, device=where), found,
-                       self.emission)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,6 +98,11 @@ class HMM(ABC):
         found = checks.series(given, lengths)
         checks.channels(given)
         return self.embedded(given, found)
+
+    @property
+    def shortest(self) -> int:
+        """Return the samples that a segment must have."""
+        return 2
 
     def with_states(self, count: int) -> HMM:
         """Return the model with another number of states."""
@@ -185,6 +146,10 @@ class ARHMM(HMM):
         if self.order < 1:
             raise ValueError(f"order is {self.order}; it must be 1 or more")
 
+    @property
+    def shortest(self) -> int:
+        return self.order + 2
+
     def emission(self, x: np.ndarray, lengths: Sequence[int]) -> Emission:
         if min(lengths) <= self.order:
             raise ValueError(f"a segment has {min(lengths)} samples, and the order is {self.order};"
@@ -202,6 +167,11 @@ class TDEHMM(GaussianHMM):
     cov: Cov = "zero-mean-full"
     half: int = 7
     components: int | None = None
+
+    @property
+    def reach(self) -> int:
+        """Return the samples that a segment must have before it is embedded."""
+        return 2 * self.half + self.shortest
 
     def embedded(
         self, x: np.ndarray, lengths: Sequence[int]
@@ -246,8 +216,9 @@ def told(data: Data, fits: Fits, embedding: Embedding | None, notices: list[str]
     if not fits.converged[best]:
         notices.append("EM stopped before it converged; give it more iterations")
     return Fitted(
-        data.emission, fits.chain.take([best]).states(order), fits.loglik[best].cpu().numpy(),
-        occupancy[order], fits, best, stability, sum(data.lengths), embedding, tuple(notices),
+        emission=data.emission, chain=fits.chain.take([best]).states(order), embedding=embedding,
+        loglik=fits.loglik[best].cpu().numpy(), occupancy=occupancy[order], fits=fits, best=best,
+        stability=stability, samples=sum(data.lengths), notices=tuple(notices),
     )  # fmt: skip
 
 

@@ -24,6 +24,22 @@ REPRODUCED = 0.7
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Segments, cut so that folds and halves are whole segments."""
+
+    lengths: tuple[int, ...]
+    folds: np.ndarray
+    """(fold, segment) 1 where a fold learns."""
+    halves: np.ndarray
+    """(2, segment) 1 where a half learns."""
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Return the weights of folds, halves and the whole, (fit, segment)."""
+        return np.concatenate([self.folds, self.halves, np.ones((1, len(self.lengths)))])
+
+
+@dataclass(frozen=True)
 class Choice:
     """What was found of each number of states."""
 
@@ -40,6 +56,9 @@ class Choice:
     reason: str
     fitted: Fitted
     """The model of all data with the chosen number."""
+    halves: Chain
+    """The models of its two halves, states in any order."""
+    split: Parts
 
     @property
     def mean(self) -> np.ndarray:
@@ -51,45 +70,38 @@ class Choice:
         return self.heldout.std(axis=1, ddof=1) / np.sqrt(self.heldout.shape[1])
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Segments, cut so that folds and halves are whole segments."""
-
-    lengths: tuple[int, ...]
-    folds: np.ndarray
-    """(fold, segment) 1 where a fold learns."""
-    halves: np.ndarray
-    """(2, segment) 1 where a half learns."""
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Return the weights of folds, halves and the whole, (fit, segment)."""
-        return np.concatenate([self.folds, self.halves, np.ones((1, len(self.lengths)))])
-
-
 def parts(
-    lengths: Sequence[int], subjects: Sequence[str] | None = None, *, folds: int = FOLDS
-) -> Parts:
-    """Return folds and halves: of people where there are five or more, else of time."""
+    lengths: Sequence[int], subjects: Sequence[str] | None = None, *, folds: int = FOLDS,
+    shortest: int = 2,
+) -> Parts:  # fmt: skip
+    """Return folds and halves: of people where there are enough, else of time.
+
+    Time is cut where no segment becomes shorter than ``shortest`` samples.
+    """
     names = list(dict.fromkeys(subjects)) if subjects is not None else []
     if len(names) >= folds:
         assert subjects is not None
         owner = np.array([names.index(n) for n in subjects])
         cut, fold, half = tuple(lengths), owner * folds // len(names), owner * 2 // len(names)
     else:
-        cut, fold, half = _blocks(lengths, folds)
+        cut, fold, half = _blocks(lengths, folds, shortest)
     learns = np.stack([fold != k for k in range(folds)]).astype(float)
     return Parts(cut, learns, np.stack([half == k for k in (0, 1)]).astype(float))
 
 
-def _blocks(lengths: Sequence[int], folds: int) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+def _blocks(
+    lengths: Sequence[int], folds: int, shortest: int
+) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     """Return segments cut at the borders of equal blocks, and the fold and half of each."""
     total = sum(lengths)
     if total < 4 * folds:
         raise ValueError(f"{total} samples are too few for {folds} folds; give longer recordings")
     ends = np.cumsum(lengths)
-    borders = {round(total * k / folds) for k in range(1, folds)} | {total // 2, *ends.tolist()}
-    edges = np.array([0, *sorted(borders)])
+    wanted = [round(total * k / folds) for k in range(1, folds)] + [total // 2]
+    edges = np.array([0, *ends.tolist()])
+    for border in wanted:
+        if np.abs(edges - border).min() >= shortest:
+            edges = np.sort(np.append(edges, border))
     middle = (edges[:-1] + edges[1:]) / 2
     fold = np.searchsorted([total * k / folds for k in range(1, folds)], middle)
     half = (middle > total / 2).astype(int)
@@ -109,24 +121,25 @@ def choose(
     if subjects is not None and len(subjects) != len(found):
         raise ValueError(f"{len(subjects)} subjects are given for {len(found)} segments; name one "
                          "for each")  # fmt: skip
-    split = parts(found, subjects, folds=folds)
+    split = parts(found, subjects, folds=folds, shortest=model.shortest)
     tried = tuple(K for K in grid if 5 * K * given.shape[1] / 2 <= len(given))
     if not tried:
         checks.enough(len(given), min(grid), given.shape[1])
-    kept: list[tuple[np.ndarray, float, Fitted]] = []
+    kept: list[tuple[np.ndarray, Chain, Fitted]] = []
     for K in tried:
         data, fits = sweep(model.with_states(K), given, split, seed=seed, device=device)
         held, best = heldout(fits, split, model.restarts)
-        likeness = reproduced(fits.chain.take(best[folds : folds + 2].tolist()))
+        halves = fits.chain.take(best[folds : folds + 2].tolist())
         whole = _only(fits, slice((folds + 2) * model.restarts, None))
-        kept.append((held, likeness, told(data, whole, embedding, [])))
+        caution = checks.enough(len(given), K, given.shape[1])
+        kept.append((held, halves, told(data, whole, embedding, [caution] if caution else [])))
     held = np.stack([one for one, _, _ in kept])
-    likeness = np.array([one for _, one, _ in kept])
+    likeness = np.array([reproduced(halves) for _, halves, _ in kept])
     rule, chosen, reason = decide(tried, held, likeness)
-    fitted = [one for _, _, one in kept]
+    fitted, place = [one for _, _, one in kept], tried.index(chosen)
     return Choice(
         tried, held, np.array([f.bic for f in fitted]), np.array([f.aic for f in fitted]), likeness,
-        rule, chosen, reason, fitted[tried.index(chosen)],
+        rule, chosen, reason, fitted[place], kept[place][1], split,
     )  # fmt: skip
 
 
@@ -157,18 +170,19 @@ def heldout(fits: Fits, split: Parts, restarts: int) -> tuple[np.ndarray, np.nda
 
 
 def reproduced(halves: Chain) -> float:
-    """Return the mean correlation of the matched states of two models, over Fisher's z.
+    """Return the mean correlation of what sets matched states of two models apart, Fisher's z.
 
-    Compared are covariances (upper triangle) where there are any, else all that describes a state.
+    Compared are deviations of means and covariances (or others) from their average over states.
+    Covariances alone agree whatever the states are, since all of them hold the same variances.
     """
-    whole = [align.profiles(halves, model) for model in (0, 1)]
-    order = align.match(*whole)
-    kept = {k: v for k, v in halves.emission.items() if k == "covs"} or halves.emission
-    first, second = (align.profiles(Chain(halves.pi, halves.A, kept), m) for m in (0, 1))
-    if first.shape[1] < 3:
-        first, second = whole
+    first, second = (_apart(align.profiles(halves, model)) for model in (0, 1))
+    order = align.match(first, second)
     r = [np.corrcoef(a, b)[0, 1] for a, b in zip(first, second[order], strict=True)]
     return float(np.tanh(np.arctanh(np.clip(r, -1, 1 - 1e-12)).mean()))
+
+
+def _apart(profiles: np.ndarray) -> np.ndarray:
+    return profiles - profiles.mean(axis=0)
 
 
 def decide(grid: Sequence[int], held: np.ndarray, likeness: np.ndarray) -> tuple[int, int, str]:

@@ -1,16 +1,12 @@
-"""Sizes, colours and words that the drawings share; narrow enough to be read on a phone."""
+"""Colours and words of networks and rivals in the drawings; sizes are those of all families."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from rheobase.models.canvas import NORMAL, SMALL, WIDTH, empty, plain
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+__all__ = ["COLOURS", "MARKS", "NORMAL", "SMALL", "TASK_WORDS", "WIDTH", "WORDS", "empty", "plain",
+           "word"]  # fmt: skip
 
-WIDTH = 5.0
-"""Inches"""
-SMALL, NORMAL = 9, 10
 WORDS = {
     "adapted": "adapted", "global_balance": "tuned balance", "tanh_network": "tanh network",
     "no_recurrence": "no recurrence",
@@ -27,22 +23,6 @@ COLOURS = {
 MARKS = {"adapted": "o", "global_balance": "s", "tanh_network": "D", "no_recurrence": "P",
          "linear_on_lags": "^", "ar": "v", "persistence": "x", "training_mean": ""}  # fmt: skip
 TASK_WORDS = {"decode": "decoding", "memory": "memory", "forecast": "forecasts"}
-
-
-def empty(height: float, **more: Any) -> Figure:
-    """Return an empty figure of the usual width."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH, height), layout="constrained", **more)
-
-
-def plain(axes: Axes, *, x: str = "", y: str = "") -> Axes:
-    """Return the axes without frame, with their labels."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel(x, fontsize=NORMAL)
-    axes.set_ylabel(y, fontsize=NORMAL)
-    return axes
 
 
 def word(name: str) -> str:

@@ -61,7 +61,7 @@ def rows(
                               axes=(0.0, bottom, 0.82, 0.88 * height), **style)  # fmt: skip
         bar = figure.add_axes((0.84, bottom + 0.15 * height, 0.02, 0.55 * height))
         shown = figure.colorbar(ScalarMappable(Normalize(least, most), colours), cax=bar)
-        ends = np.linspace(least, most, 3)
+        ends = np.linspace(least, most, 3).tolist()
         shown.set_ticks(ends, labels=[tick(end) for end in ends], fontsize=small)
         figure.text(0.01, bottom + 0.98 * height, title, fontsize=normal, va="top")
     return figure

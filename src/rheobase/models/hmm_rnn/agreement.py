@@ -73,9 +73,10 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xticks(range(len(kinds)), kinds)
     axes.set_xlim(-0.6, len(kinds) - 0.4)
-    axes.set_ylim(min(-0.1, float(table["states"].min()) - 0.05), 1.05)
+    values = table["states"].to_numpy()
+    axes.set_ylim(min(-0.1, float(values.min()) - 0.05), 1.05)
     counts = sorted({fit.fitted.arrays.sizes["state"] for fit in fits})
-    mean = float(table["states"].mean())
+    mean = float(values.mean())
     verdict = (
         "The fits find the same states." if mean >= LEAST_LIKE else
         "The fits find other states: read those drawn with care."

@@ -47,12 +47,6 @@ class Series:
     def subjects(self) -> list[str]:
         return [one.subject for one in self.segments]
 
-    def along(self, values: np.ndarray) -> np.ndarray:
-        """Return a per-sample array of each segment's recording, one after another, (time,)."""
-        parts = zip(self.segments, self.pieces, strict=True)
-        return np.concatenate([np.broadcast_to(values[id(r)], (len(r.valid),))[p]
-                               for r, p in parts])  # fmt: skip
-
 
 @dataclass(frozen=True, eq=False)
 class Front:

@@ -50,7 +50,7 @@ def thinned(
     if not len(chosen):
         chosen = np.array([int(np.argmax(lengths))])
     parts, left = [], most
-    for n in chosen:
+    for n in chosen.tolist():
         take = min(lengths[n], left)
         if take < 2:
             break

@@ -72,6 +72,14 @@ def fit_training(
     )  # fmt: skip
 
 
+def groups_of(series: Series, folds: int) -> list[str] | None:
+    """Return what inner folds keep together, by segment: people, else recordings, else None."""
+    for groups in (series.subjects, [one.name for one in series.segments]):
+        if len(set(groups)) >= folds:
+            return groups
+    return None
+
+
 def _models(choice: Choice) -> dict[str, Any]:
     """Return the parameters of the model and of those of the two halves."""
     return {**kept.pack(choice.fitted.chain), **kept.pack_embedding(choice.fitted.embedding),
@@ -101,8 +109,8 @@ def _choose(
 ) -> Choice:  # fmt: skip
     try:
         return select.choose(engine, series.x, series.lengths, grid=model.tried,
-                             subjects=series.subjects, folds=model.folds, seed=seed,
-                             device=device)  # fmt: skip
+                             subjects=groups_of(series, model.folds), folds=model.folds,
+                             seed=seed, device=device)  # fmt: skip
     except ValueError as reason:
         raise ValueError(f"{name} and others of the training part: {reason}") from reason
 

@@ -6,9 +6,9 @@ covariances: ``nu`` samples of the pooled variances.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from rheobase.models.hmm_rnn.autoregressive import Autoregressive
 from rheobase.models.hmm_rnn.batch import Chain
 from rheobase.models.hmm_rnn.emissions import LOG_2PI, spans
 from rheobase.models.hmm_rnn.settings import Prior
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ROWS = 50_000
 """Samples that mixture and k-means are fitted to, at most, evenly spread (chosen here)."""
@@ -172,7 +175,7 @@ def pack_linear(made: Linear) -> dict[str, Any]:
     }
 
 
-def unpack_linear(arrays: Mapping[str, Any]) -> Linear:
+def unpack_linear(arrays: xr.Dataset) -> Linear:
     """Return what ``pack_linear`` stored."""
     first = Gaussian(arrays["rival/one_gaussian_mean"].values,
                      arrays["rival/one_gaussian_cov"].values)  # fmt: skip

@@ -68,7 +68,8 @@ def scores(model: HMMRNN, fitted: Fitted, test: Sequence[Recording]) -> list[Sco
     copies = of_copies(fitted, rivals, seen, test)
     judged = rivals.judged(seen.lengths)
     value = float(seen.loglik.sum() / judged.sum())
-    mixed = float(logsumexp(memoryless.of_mixture(seen.x, rivals.mixture), axis=1)[judged].mean())
+    each = np.asarray(logsumexp(memoryless.of_mixture(seen.x, rivals.mixture), axis=1))
+    mixed = float(each[judged].mean())
     single = float(rivals.single(seen.x, seen.lengths)[judged].mean())
     made = [_heldout(rivals, seen, judged, value, mixed), _gain(value, mixed, single, copies),
             _replication(fitted, seen, copies)]  # fmt: skip

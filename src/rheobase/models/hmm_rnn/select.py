@@ -74,15 +74,16 @@ def parts(
     lengths: Sequence[int], subjects: Sequence[str] | None = None, *, folds: int = FOLDS,
     shortest: int = 2,
 ) -> Parts:  # fmt: skip
-    """Return folds and halves: of people where there are enough, else of time.
+    """Return folds and halves: of people (or recordings) where there are enough, else of time.
 
+    People are dealt out in turn, so that what follows each other in the list is kept apart.
     Time is cut where no segment becomes shorter than ``shortest`` samples.
     """
     names = list(dict.fromkeys(subjects)) if subjects is not None else []
     if len(names) >= folds:
         assert subjects is not None
         owner = np.array([names.index(n) for n in subjects])
-        cut, fold, half = tuple(lengths), owner * folds // len(names), owner * 2 // len(names)
+        cut, fold, half = tuple(lengths), owner % folds, owner % 2
     else:
         cut, fold, half = _blocks(lengths, folds, shortest)
     learns = np.stack([fold != k for k in range(folds)]).astype(float)

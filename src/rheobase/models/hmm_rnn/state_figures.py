@@ -144,15 +144,16 @@ def covariances(arrays: xr.Dataset, unit_dim: str) -> Drawing | None:
     panels = figure.subplots(rows, min(3, len(shown)), squeeze=False)
     off = ~np.eye(shown.shape[1], dtype=bool)
     high = float(np.percentile(np.abs(shown[:, off]), 99)) or 1.0
-    image = None
     for axes in panels.flat:
         axes.axis("off")
     for k, (axes, matrix) in enumerate(zip(panels.flat, shown, strict=False)):
-        image = axes.imshow(np.where(off, matrix, np.nan), cmap="PuOr_r", vmin=-high, vmax=high,
-                            interpolation="nearest")  # fmt: skip
+        axes.imshow(np.where(off, matrix, np.nan), cmap="PuOr_r", vmin=-high, vmax=high,
+                    interpolation="nearest")  # fmt: skip
         mean = float(matrix[off].mean())
         axes.set_title(f"state {k + 1}, mean {mean:.2f}", fontsize=SMALL)
-    figure.colorbar(image, ax=panels.ravel().tolist(), shrink=0.7).ax.tick_params(labelsize=SMALL)
+    figure.colorbar(
+        panels.flat[0].images[0], ax=panels.ravel().tolist(), shrink=0.7
+    ).ax.tick_params(labelsize=SMALL)
     left = arrays.sizes["state"] - len(shown)
     caption = (
         f"Correlations between {shown.shape[1]} {unit_dim}s{_sorted(arrays)} in each state, "

@@ -91,7 +91,7 @@ SMALL_TENSOR = {
     "label_permutations": 20,
 }  # fmt: skip
 SMALL_STATES = {
-    "grid": [2], "folds": 2, "restarts": 2, "surrogates": 2, "rate_samples": 400,
+    "grid": [2], "folds": 2, "restarts": 2, "surrogates": 1, "rate_samples": 200,
     "permutations": 20, "components": 3, "stop": {"iterations": 20},
 }  # fmt: skip
 SMALL_RESERVOIR = {

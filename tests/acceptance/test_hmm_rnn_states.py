@@ -19,8 +19,8 @@ from rheobase.recording import Recording
 pytestmark = pytest.mark.slow
 FAMILY = "hmm_rnn"
 SEEDS = (0, 1, 2)
-PEOPLE, SAMPLES = 6, 600
-SEARCH = {"grid": [2, 3, 4, 5, 6], "folds": 5, "restarts": 3, "surrogates": 1, "rate_samples": 0,
+PEOPLE, SAMPLES = 6, 500
+SEARCH = {"grid": [2, 3, 4, 5, 6], "folds": 3, "restarts": 2, "surrogates": 1, "rate_samples": 0,
           "components": 10}  # fmt: skip
 PERSONS = ("10000", "12345", "21547", "26082", "41924", "45612", "54321", "77777", "78945", "99999")
 

@@ -14,7 +14,9 @@ from rheobase.models.canvas import BLUE, GREY
 from rheobase.models.hmm_rnn import align
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from matplotlib.axes import Axes
 
 LEAST_SHARED = 3
 LEAST_LIKE = 0.7
@@ -64,19 +66,9 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
         return {}
     table = pd.DataFrame(rows).round(4)
     figure = canvas.empty(2.6)
-    axes = canvas.plain(figure.subplots(), y="correlation of matched states")
-    kinds = list(dict.fromkeys(table["pair"]))
-    for k, kind in enumerate(kinds):
-        values = table.loc[table["pair"] == kind, "states"].to_numpy()
-        axes.plot(k + np.linspace(-0.15, 0.15, len(values)), values, "o", color=BLUE, alpha=0.7)
-        axes.plot([k - 0.25, k + 0.25], [values.mean()] * 2, color="#222222")
-    axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set_xticks(range(len(kinds)), kinds)
-    axes.set_xlim(-0.6, len(kinds) - 0.4)
-    values = table["states"].to_numpy()
-    axes.set_ylim(min(-0.1, float(values.min()) - 0.05), 1.05)
+    _dots(canvas.plain(figure.subplots(), y="correlation of matched states"), table)
     counts = sorted({fit.fitted.arrays.sizes["state"] for fit in fits})
-    mean = float(values.mean())
+    mean = float(table["states"].to_numpy().mean())
     verdict = (
         "The fits find the same states." if mean >= LEAST_LIKE else
         "The fits find other states: read those drawn with care."
@@ -91,3 +83,16 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
     alt = f"Dots of {len(table)} pairs of fits, mean {mean:.2f}."
     return {"agreement": Drawing(figure, "Are the states the same in other fits", caption, alt,
                                  table)}  # fmt: skip
+
+
+def _dots(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw a dot a pair of fits, by what sets them apart."""
+    kinds = list(dict.fromkeys(table["pair"]))
+    for k, kind in enumerate(kinds):
+        values = table.loc[table["pair"] == kind, "states"].to_numpy()
+        axes.plot(k + np.linspace(-0.15, 0.15, len(values)), values, "o", color=BLUE, alpha=0.7)
+        axes.plot([k - 0.25, k + 0.25], [values.mean()] * 2, color="#222222")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xticks(range(len(kinds)), kinds)
+    axes.set_xlim(-0.6, len(kinds) - 0.4)
+    axes.set_ylim(min(-0.1, float(table["states"].to_numpy().min()) - 0.05), 1.05)

@@ -12,6 +12,7 @@ from rheobase.models.canvas import BLUE, NORMAL, ORANGE, SMALL
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
 SHOWN = 6
 """States whose matrices are drawn"""
@@ -80,26 +81,9 @@ def means(arrays: xr.Dataset, unit_dim: str) -> Drawing:
     values, what = maps(arrays)
     names = arrays["kept_unit"].values.astype(str)
     order, states = by_network(arrays), arrays["state"].values
-    shown = values[:, order]
-    high = float(np.percentile(np.abs(values), 99)) or 1.0
     figure = canvas.empty(1.6 + 0.32 * len(states) if len(names) > MOST_BARS else 3.2)
     axes = figure.subplots()
-    if len(names) <= MOST_BARS:
-        width = 0.8 / len(states)
-        for k, row in enumerate(shown):
-            axes.bar(np.arange(len(names)) + (k - (len(states) - 1) / 2) * width, row, width,
-                     label=f"state {states[k]}", color=colour(k))  # fmt: skip
-        canvas.plain(axes, y=what)
-        axes.axhline(0, color="#222222", linewidth=0.8)
-        axes.legend(frameon=False, fontsize=SMALL - 1, ncols=6, loc="lower center",
-                    bbox_to_anchor=(0.5, 1.0))  # fmt: skip
-    else:
-        image = axes.imshow(shown, cmap="PuOr_r", vmin=-high, vmax=high, aspect="auto",
-                            interpolation="nearest")  # fmt: skip
-        axes.set_yticks(range(len(states)), [f"state {k}" for k in states], fontsize=SMALL)
-        bar = figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.6)
-        bar.ax.tick_params(labelsize=SMALL)
-        bar.set_label(what, fontsize=SMALL)
+    (_bars if len(names) <= MOST_BARS else _raster)(axes, values[:, order], states, what)
     if len(names) <= MOST_NAMED:
         axes.set_xticks(range(len(names)), names[order], fontsize=SMALL, rotation=60, ha="right")
     else:
@@ -115,7 +99,30 @@ def means(arrays: xr.Dataset, unit_dim: str) -> Drawing:
     alt = f"{what} of {len(names)} {unit_dim}s in {len(states)} states."
     data = pd.DataFrame(values.T.round(4), columns=[f"state_{k}" for k in states])
     data.insert(0, "unit", names)
-    return Drawing(figure, "The states", caption, alt, data)
+    return Drawing(figure, "What sets the states apart", caption, alt, data)
+
+
+def _bars(axes: Axes, shown: np.ndarray, states: np.ndarray, what: str) -> None:
+    """Draw a bar a state and unit, (state, unit)."""
+    width = 0.8 / len(states)
+    for k, row in enumerate(shown):
+        axes.bar(np.arange(len(row)) + (k - (len(states) - 1) / 2) * width, row, width,
+                 label=f"state {states[k]}", color=colour(k))  # fmt: skip
+    canvas.plain(axes, y=what)
+    axes.axhline(0, color="#222222", linewidth=0.8)
+    axes.legend(frameon=False, fontsize=SMALL - 1, ncols=6, loc="lower center",
+                bbox_to_anchor=(0.5, 1.0))  # fmt: skip
+
+
+def _raster(axes: Axes, shown: np.ndarray, states: np.ndarray, what: str) -> None:
+    """Draw a row a state, in colours around 0."""
+    high = float(np.percentile(np.abs(shown), 99)) or 1.0
+    image = axes.imshow(shown, cmap="PuOr_r", vmin=-high, vmax=high, aspect="auto",
+                        interpolation="nearest")  # fmt: skip
+    axes.set_yticks(range(len(states)), [f"state {k}" for k in states], fontsize=SMALL)
+    bar = axes.figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.6)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.set_label(what, fontsize=SMALL)
 
 
 def colour(state: int) -> str:

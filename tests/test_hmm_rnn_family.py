@@ -167,6 +167,7 @@ def test_scaling_and_components_come_from_the_training_part(rng):
     x = np.concatenate([r.signal for r in recordings[:2]]).astype(float)
     np.testing.assert_allclose(made.mean, x.mean(axis=0))
     np.testing.assert_allclose(made.scale, x.std(axis=0))
+    assert made.axes is not None
     assert made.axes.shape == (20, 4)
     seen = made.series(recordings[2:], shortest=2)
     z = (recordings[2].signal - made.mean) / made.scale

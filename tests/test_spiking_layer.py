@@ -1,5 +1,7 @@
 """The fast layer equals the step-by-step equations, in spikes, gradients and memory."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -26,7 +28,9 @@ CELLS = {
 }
 
 
-def weights(seed=0, *, dtype=torch.float64, recurrent=False, inputs=INPUTS, units=UNITS):
+def weights(
+    seed=0, *, dtype=torch.float64, recurrent=False, inputs=INPUTS, units=UNITS
+) -> list[Any]:  # fmt: skip
     drawn = torch.Generator().manual_seed(seed)
     given = (torch.rand(STEPS, EXAMPLES, inputs, generator=drawn) < 0.3).to(dtype)
     weight = torch.randn(units, inputs, generator=drawn, dtype=dtype)
@@ -95,10 +99,10 @@ def test_linear_part_passes_gradcheck():
 
 
 def test_float32_spikes_are_those_of_float64():
-    doubles = [None if one is None else one.detach() for one in weights()]
-    singles = [None if one is None else one.float() for one in doubles]
+    doubles = [one.detach() for one in weights()[:4]]
+    singles = [one.float() for one in doubles]
     ours = run(singles[0], singles[1], singles[2], beta=singles[3], cell=Cell()).values
-    theirs = reference.simulate(*doubles[:4], Cell())[0]
+    theirs = reference.simulate(doubles[0], doubles[1], doubles[2], doubles[3], Cell())[0]
     assert (ours == theirs).float().mean() > 0.9999
 
 

@@ -74,7 +74,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
 def test_gains_over_time_learn_in_the_last_quarter_alone():
     fits = [train.train(shape(gain_over_time=STEPS), QUICK, examples(), examples(seed=1), seed=0,
                         until=until) for until in (3, 4)]  # fmt: skip
-    moved = [float((fit.network.layers[0].gain.detach() - 1).abs().max()) for fit in fits]
+    gains = [dict(fit.network.named_parameters())["layers.0.gain"].detach() for fit in fits]
+    moved = [float((gain - 1).abs().max()) for gain in gains]
     assert moved[0] == 0
     assert moved[1] > 0
 
@@ -89,8 +90,9 @@ def test_gains_over_time_refuse_other_lengths_and_streams():
 
 def test_weights_start_where_layers_fire():
     net = Network(Shape(9, CLASSES, hidden=(64, 64, 64)), seed=0)
-    for layer in net.layers:
-        layer.weight.data *= 0.05
+    for name, value in net.named_parameters():
+        if name.startswith("layers.") and name.endswith("weight"):
+            value.data *= 0.05
     assert float(net(examples().events).spikes[2].detach().mean()) == 0
     rates = start.scale(net, examples().events)
     assert all(start.RANGE[0] <= rate <= start.RANGE[1] for rate in rates)

@@ -51,12 +51,13 @@ def planted(modality, seed):
     rng = np.random.default_rng([seed, 5])
     means, covs, dwell, rate = gaussians(modality, rng)
     A, pi = sticky(4, 1 - 1 / dwell), np.full(4, 0.25)
-    chain = Chain(*(torch.as_tensor(a)[None] for a in (pi, A)),
+    chain = Chain(torch.as_tensor(pi)[None], torch.as_tensor(A)[None],
                   {"means": torch.as_tensor(means)[None],
                    "covs": torch.as_tensor(covs)[None]})  # fmt: skip
     truth = Decoder(emission=Gaussian(means.shape[1], "full", 0.0, torch.ones(means.shape[1])),
                     chain=chain)  # fmt: skip
-    made, decoded, rooted = [], [], {"steps": [{"step": "envelope"}]} if modality == "emg" else {}
+    made, decoded = [], []
+    steps = [{"step": "envelope"}] if modality == "emg" else ()
     for number in range(PEOPLE):
         path = np.zeros(SAMPLES, int)
         path[0] = rng.integers(4)
@@ -67,7 +68,7 @@ def planted(modality, seed):
         made.append(Recording.build(
             signal, name=f"sub-{number}", modality=modality, sampling_rate_hz=rate, units="uV",
             entities={"subject": str(number)}, times={"truth": np.array(list("abcd"))[path]},
-            label={"name": "truth", "kind": "class"}, **rooted,
+            label={"name": "truth", "kind": "class"}, steps=steps,
         ))  # fmt: skip
         decoded.append(rand([path, truth.viterbi(x)]))
     return made, decoded[-1]
@@ -155,7 +156,9 @@ def test_states_of_resting_people_replicate_between_sessions(shared_data, criter
     def alike(parts):
         fits = [base.build("hmm_rnn", params=params).fit(part, seed=0) for part in parts]
         placed = [base.Placed("d", n, 0, fit) for n, fit in enumerate(fits)]
-        return agreement.alike(*placed)
+        found = agreement.alike(*placed)
+        assert found is not None
+        return found
 
     value = alike(sides)
     drawn = [alike([[copied(r, draw) for r in side] for side in sides]) for draw in range(10)]

@@ -14,7 +14,7 @@ import torch
 from rheobase.io.synthetic.emg import simulate
 from rheobase.models.spiking import calibration, confidence, cost, encode, losses, rivals, train
 from rheobase.models.spiking.delta import DeltaPerceptron, changed, penalty
-from rheobase.models.spiking.network import Shape
+from rheobase.models.spiking.network import Network, Shape
 from rheobase.models.spiking.windows import Windows, cut, hudgins
 from rheobase.preprocess import filters
 
@@ -47,7 +47,7 @@ def session(seed, **task):
 class Run:
     parts: dict
     events: dict
-    net: torch.nn.Module
+    net: Network
     seconds: float
 
     def output(self, part, **how):

@@ -43,8 +43,8 @@ def _advanced(layer: Layer, given: Tensor, before: State | None) -> State:
     drive = functional.linear(given, layer.weight, layer.bias)
     zero = torch.zeros_like(drive)
     h, s, current, a = before if before is not None else (zero,) * PARTS
-    if layer.back is not None:
-        drive = drive + s @ layer.recurrent.T
+    if (recurrent := layer.recurrent) is not None:
+        drive = drive + s @ recurrent.T
     current = cell.synapse * current + drive
     a = cell.rho * a + s
     h = carry(h, s, beta, cell) + current

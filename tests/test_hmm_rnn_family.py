@@ -314,6 +314,16 @@ def test_transform_gives_probabilities_and_the_path_where_states_are_known(rng):
     assert made.acausal
 
 
+def test_channels_that_follow_from_others_have_no_axis(rng):
+    x = rng.normal(size=(200, 4))
+    x[:, 3] = 1 - x[:, :3].sum(axis=1)
+    made = front.learn(built(), [recording(x, 0)], shortest=2)
+    assert made.axes is not None
+    assert made.axes.shape == (4, 3)
+    z = (x - made.mean) / made.scale
+    np.testing.assert_allclose(z @ made.axes @ made.axes.T, z, atol=1e-5)
+
+
 def test_states_of_another_family_s_output_are_found(rng):
     recordings = levels(rng, n=4, samples=200)
     below = built()

@@ -24,6 +24,8 @@ FEW_UNITS = 16
 COMPONENTS = {"fmri": 50, "calcium": 30, "emg": 16, "series": 30}
 ROOTED = ("envelope", "deconvolve")
 """Steps after which amplitudes are sums of few events, so that roots are nearer to Gaussian"""
+DEPENDENT = 1e-10
+"""Share of the largest variance below which a direction is that of a dependence of channels"""
 STILL = 1e-12
 
 
@@ -143,13 +145,18 @@ def rooted(signal: np.ndarray, *, root: bool) -> np.ndarray:
 
 
 def _axes(model: HMMRNN, z: np.ndarray, modality: str) -> np.ndarray | None:
-    """Return principal axes, (unit, component); None where channels are few enough."""
+    """Return principal axes, (unit, component); None where channels are few and independent.
+
+    What follows from other channels, as one of several probabilities that sum to 1, has no axis.
+    """
     most = COMPONENTS[modality] if model.components is None else model.components
-    if z.shape[1] <= min(FEW_UNITS, most):
-        return None
     power, vectors = np.linalg.eigh(z.T @ z / len(z))
     power, vectors = power[::-1].clip(0), vectors[:, ::-1]
+    rank = int((power > DEPENDENT * power[0]).sum())
+    few = z.shape[1] <= min(FEW_UNITS, most)
+    if few and rank == z.shape[1]:
+        return None
     needed = int(np.searchsorted(power.cumsum() / power.sum(), model.variance)) + 1
-    axes = vectors[:, : min(most, needed)]
+    axes = vectors[:, : min(most, rank if few else needed, rank)]
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     return axes * np.sign(largest)

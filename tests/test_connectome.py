@@ -310,6 +310,7 @@ def test_names_without_structure_explain_no_more_than_chance(rng):
     assert score.p_value > 0.05
 
 
+@pytest.mark.slow
 def test_components_of_white_noise_are_not_heavier_than_chance(rng):
     found = []
     for _ in range(5):

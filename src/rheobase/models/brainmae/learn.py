@@ -39,11 +39,7 @@ def fit(
     check(train, part="training")
     world = parallel.world(device)
     first = train[0]
-    if len(first.unit_names) < LEAST_REGIONS:
-        raise ValueError(
-            f"{first.name} has {len(first.unit_names)} region; brainmae fills in regions from "
-            f"others, so give {LEAST_REGIONS} or more"
-        )
+    _refuse_one_region(first)
     samples = samples_per_segment(1 / first.rate, model.segment_s)
     stretches, left_out = runs(train, samples)
     lagged = reconstruct.covariances(stretches)
@@ -92,6 +88,14 @@ def fit(
         xr.Dataset(arrays, coords=extra), weights=weights, metrics=scalars,
         history={k: v for k, v in curves.items() if v}, notices=tuple(notices),
     )  # fmt: skip
+
+
+def _refuse_one_region(first: Recording) -> None:
+    if len(first.unit_names) < LEAST_REGIONS:
+        raise ValueError(
+            f"{first.name} has {len(first.unit_names)} region; brainmae fills in regions from "
+            f"others, so give {LEAST_REGIONS} or more"
+        )
 
 
 def little_learnt(model: BrainMAE, curves: pretrain.Curves) -> list[str]:

@@ -9,7 +9,7 @@ demo: .venv/installed
 	@$(RUN) $(BIN)/rheobase run
 
 test: .venv/installed-test
-	@$(RUN) $(BIN)/python -m pytest -q -m "not slow"
+	@$(RUN) $(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 check: .venv/installed-test
 	@$(RUN) $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright && $(BIN)/snakefmt --check --compact-diff Snakefile workflow

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rheobase.models import base
+from rheobase.models.brainmae import canvas
 from rheobase.recording import Recording
 
 SMALL = {"width": 8, "segment_width": 8, "heads": 2, "steps": 3, "check_every": 1,
@@ -111,3 +112,17 @@ def test_of_unknown_places_and_networks_nothing_is_made_up(rng):
     assert list(found) == [*ALWAYS, "segments", "runs", "training"]
     assert "hemispheres" not in found["embeddings"].caption
     assert "Motion was not measured" in found["runs"].caption
+
+
+def test_no_two_words_share_a_colour_without_the_legend_saying_so():
+    few, legend = canvas.by_class(["b", "a", "b", ""])
+    assert legend == {"a": few[1], "b": few[0], "unknown": few[3]}
+    assert len(set(few)) == 3
+    many = [f"site{i:02d}" for i in range(12) for _ in range(12 - i)]
+    colours, legend = canvas.by_class(many)
+    named = len(canvas.CLASSES) - 1
+    assert list(legend) == [f"site{i:02d}" for i in range(named)] + [f"{12 - named} others"]
+    assert len(set(legend.values())) == len(legend)
+    assert {c for c, word in zip(colours, many, strict=True) if word not in legend} == {
+        canvas.OTHERS
+    }

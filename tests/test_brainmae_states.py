@@ -155,7 +155,7 @@ def test_planted_states_are_decoded_late_and_saved(rng, tmp_path):
     names = [f"decode{mode}_balanced_accuracy" for mode in ("", "_probe", "_scratch")]
     assert [score.name for score in scores[:3]] == names
     for score in scores[:3]:
-        assert set(score.rivals) == {"activity_lr", "pca_lr", "majority_class"}
+        assert set(score.rivals) == {"activity_lr", "pca_lr", "meanmlp", "majority_class"}
         assert score.unit == "per block"
         assert "18 blocks of 18 exchangeable units" in score.note
         assert score.value > 0.8

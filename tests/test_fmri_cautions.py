@@ -118,15 +118,15 @@ def test_a_missing_atlas_names_its_key_and_what_to_do():
             read(run.image, reader={"format": "nifti"}, files={}, preprocess={"atlas": wrong})
 
 
-def image(tr_s, series, *, hole=False):
-    """Write an image of the painted regions; with a ``hole`` one voxel is NaN in one volume."""
+def image(tr_s, series, *, hole=None):
+    """Write an image of the painted regions; one voxel is the ``hole`` in one volume."""
     run = plant(Path("deriv"), samples=240, jumps=(), series=series)
     import nibabel
 
     stored: Any = nibabel.load(run.image)
     values = np.asarray(stored.dataobj)
-    if hole:
-        values[10, 12, 10, 100] = np.nan
+    if hole is not None:
+        values[10, 12, 10, 100] = hole
     Path("in").mkdir(exist_ok=True)
     save_run(Path("in/a.nii.gz"), values, tr_s)
 
@@ -147,13 +147,14 @@ def test_a_header_of_exactly_one_second_is_a_caution_unless_confirmed(tr_s, rate
     assert any("exactly 1 s a volume" in text for text in flags) == cautioned
 
 
-def test_a_voxel_with_nan_inside_the_atlas_is_counted():
-    image(2.0, None, hole=True)
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_a_voxel_without_a_number_inside_the_atlas_is_counted(hole):
+    image(2.0, None, hole=hole)
     parcels = atlas(Path(), REGIONS)
     found = read(
         Path("in/a.nii.gz"), reader={"format": "nifti"}, files={}, preprocess={"atlas": parcels}
     )
-    assert found.notes[0].startswith("1 voxels of 1 regions hold NaN in some volume")
+    assert found.notes[0].startswith("1 voxels of 1 regions hold NaN or infinity in some volume")
     assert np.isfinite(found.signal).all()
     image(2.0, None)
     found = read(

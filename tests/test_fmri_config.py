@@ -80,6 +80,7 @@ def test_a_derivatives_folder_is_one_path_for_all(tmp_path):
             {"preprocess": {"resample_s": 1.0, "band_hz": [0.01, None]}},
             "1 s needs band_hz with an upper edge below 0.4 Hz",
         ),
+        ({"preprocess": {"band_hz": [0, 0.1]}}, "edges above 0, null for an open side"),
         ({"preprocess": {"band_hz": [0.01, 0.25]}}, "must be below half the sampling rate"),
         ({"preprocess": {"denoise": "simpel"}}, "did you mean 'simple'"),
     ],

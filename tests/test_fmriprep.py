@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,51 @@ def test_aroma_reads_the_image_that_aroma_cleaned(tmp_path):
         "sub-01/ses-2/func/sub-01_ses-2_task-rest_space-MNI152NLin6Asym_"
         "desc-smoothAROMAnonaggr_bold.nii.gz"
     )
+
+
+def without(run, *beginnings):
+    """Take columns with these beginnings out of the confounds."""
+    found = read_table(run.confounds).items()
+    columns = {
+        name: np.where(texts == "n/a", "nan", texts).astype(float)
+        for name, texts in found
+        if not name.startswith(beginnings)
+    }
+    write_table(run.confounds, columns)
+    return columns
+
+
+def test_a_table_without_cosines_is_a_caution_unless_the_band_has_a_lower_edge(tmp_path):
+    run, parcels = plant(tmp_path), atlas(tmp_path, REGIONS)
+    assert load(run, parcels, denoise="simple").notes == ()
+    without(run, "cosine")
+    (note,) = load(run, parcels, denoise="simple").notes
+    assert "no cosines" in note
+    assert "slow drifts stay" in note
+    assert load(run, parcels, denoise="simple", band_hz=BAND).notes == ()
+
+
+def test_a_constant_confound_is_a_caution_that_names_it(tmp_path):
+    run, parcels = plant(tmp_path), atlas(tmp_path, REGIONS)
+    columns = without(run, "csf")
+    write_table(run.confounds, columns | {"csf": np.full(240, 7.0)})
+    (note,) = load(run, parcels, denoise="simple").notes
+    assert note.endswith("constant confounds take nothing out: csf")
+
+
+def test_components_that_aroma_took_out_before_cost_degrees_of_freedom(tmp_path):
+    run, parcels = plant(tmp_path, space="MNI152NLin6Asym"), atlas(tmp_path, REGIONS)
+    cleaned_before = run.image.with_name(run.image.name.replace("preproc", "smoothAROMAnonaggr"))
+    for path in (run.image, run.sidecar):
+        path.rename(path.with_name(path.name.replace("preproc", "smoothAROMAnonaggr")))
+    run = replace(run, image=cleaned_before)
+    left = {}
+    for count in (0, 12):
+        noise = {f"aroma_motion_{i:02d}": np.sin(np.arange(240.0) * i) for i in range(1, count + 1)}
+        write_table(run.confounds, without(run, "aroma") | noise)
+        done = made(run, parcels, denoise="aroma", band_hz=BAND)
+        left[count] = steps(done, "band-pass")["degrees_of_freedom"]
+    assert left[0] - left[12] == 12
 
 
 def test_res_and_further_entities_are_in_the_name(tmp_path):

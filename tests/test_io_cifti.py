@@ -19,6 +19,9 @@ def parcels(names):
     return ParcelsAxis.from_brain_models([(name, grey[i : i + 1]) for i, name in enumerate(names)])
 
 
+HEMISPHERES = [name.split("_")[1] for name in NAMES]
+
+
 def save(path, values, *, names=NAMES, step=0.72, unit="SECOND", axis=None):
     series = SeriesAxis(0, step, len(values), unit)
     image = nibabel.Cifti2Image(values.astype(np.float32), (series, axis or parcels(names)))
@@ -41,6 +44,7 @@ def test_names_networks_and_rate_are_the_axes(tmp_path, values):
     assert raw.names == tuple(NAMES)
     assert raw.rate_hz == pytest.approx(1 / 0.72)
     assert raw.unit_labels["network"].tolist() == ["Vis", "Cont", "Vis"]
+    assert raw.unit_labels["hemisphere"].tolist() == HEMISPHERES
 
 
 def test_names_that_tell_no_network_give_none(tmp_path, values):

@@ -15,6 +15,7 @@ def write_motion(path, form):
         "fsl": MOTION[:, [3, 4, 5, 0, 1, 2]],
         "spm": MOTION,
         "afni": np.column_stack([np.rad2deg(MOTION[:, [5, 3, 4]]), MOTION[:, [2, 0, 1]]]),
+        "hcp": np.hstack([MOTION[:, :3], np.rad2deg(MOTION[:, 3:]), np.gradient(MOTION, axis=0)]),
         "fmriprep": MOTION,
     }[form]
     header = "\t".join(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")
@@ -24,7 +25,7 @@ def write_motion(path, form):
     return path
 
 
-@pytest.mark.parametrize("form", ["fsl", "spm", "afni", "fmriprep"])
+@pytest.mark.parametrize("form", ["fsl", "spm", "afni", "hcp", "fmriprep"])
 def test_motion_is_translations_then_rotations(tmp_path, form):
     motion = read_motion(write_motion(tmp_path / "motion.txt", form), form, volumes=30)
     np.testing.assert_allclose(motion, MOTION)
@@ -69,7 +70,7 @@ def test_motion_with_gaps_is_refused(tmp_path):
     [
         ("spm", "m.txt has 5 columns; spm motion has 6"),
         ("fmriprep", "m.txt has no column trans_x"),
-        ("other", "format 'other' is not one of fsl, spm, afni, fmriprep"),
+        ("other", "format 'other' is not one of fsl, spm, afni, hcp, fmriprep"),
     ],
 )
 def test_motion_with_other_columns_is_refused(tmp_path, form, words):

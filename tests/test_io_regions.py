@@ -121,6 +121,13 @@ def test_schaefer_names_give_their_network(tmp_path, run, atlas):
         run, {"image": str(atlas), "labels": table(tmp_path / "l.tsv", ("index", "name"), *rows)}
     )
     assert raw.unit_labels["network"].tolist() == ["Vis"] * 3 + ["Cont"] * 3
+    assert raw.unit_labels["hemisphere"].tolist() == ["LH"] * 6
+
+
+def test_an_index_that_is_no_whole_number_is_refused(tmp_path, run, atlas):
+    names = table(tmp_path / "l.tsv", ("index", "name"), (1.5, "a"), (2, "b"))
+    with pytest.raises(ValueError, match=r"l.tsv: index 1.5 is no whole number"):
+        load(run, {"image": str(atlas), "labels": names})
 
 
 def test_regions_know_their_centre(run, atlas):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rheobase.io.label_atlas import schaefer_networks
+from rheobase.io.label_atlas import schaefer_labels
 from rheobase.io.raw import Raw
 from rheobase.io.values import floats, reading
 
@@ -18,7 +18,8 @@ def read_cifti(
 ) -> Raw:
     """Return the parcels of a ptseries; their axis names them and the series axis gives the rate.
 
-    Networks come from Schaefer's names. Dense files (dtseries) are refused: they have no regions.
+    Networks and hemispheres come from Schaefer's names. Dense files (dtseries) are refused: they
+    have no regions.
     """
     import nibabel
 
@@ -43,11 +44,9 @@ def read_cifti(
     with reading(path, "CIFTI"):
         values = np.asanyarray(image.dataobj)
     names = tuple(str(name) for name in parcels.name)
-    networks = schaefer_networks(dict(enumerate(names, start=1)))
-    labels = {"network": np.asarray(list(networks.values()))} if networks else {}
     return Raw(
         floats(values, path, "the series"),
         names,
         rate_hz=1 / float(series.step),
-        unit_labels=labels,
+        unit_labels=schaefer_labels(names),
     )

@@ -5,7 +5,7 @@ Confounds are (time, confound).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rheobase.io.sides import read_table
+from rheobase.io.values import listing
 from rheobase.io.volumes import Volumes
 
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -37,6 +38,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 """Arguments of nilearn's ``load_confounds``; its presets of these names, without the scrubbing,
 which is done here on the full length. ``high_pass`` (the cosines) is added to each."""
 HIGHVAR, HIGHVAR_PERCENT = 5, 2.0
+AROMA_NOISE = "aroma_motion"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Confounds:
     names: tuple[str, ...]
     dropped: tuple[str, ...]
     """Cosines left out because the band has a lower edge of its own."""
+    before: int = 0
+    """Noise components that ICA-AROMA took out of the image before."""
+    notes: tuple[str, ...] = ()
+    """Cautions, a sentence each."""
 
 
 def read_confounds(path: Path, *, volumes: int, n_dummy: int) -> dict[str, np.ndarray]:
@@ -127,7 +133,21 @@ def select(
     dropped = [name for name in names if low is not None and name.startswith("cosine")]
     kept = [name for name in names if name not in dropped]
     values = frame[kept].to_numpy(float) if kept else np.empty((len(frame), 0))
-    return Confounds(values, tuple(kept), tuple(dropped))
+    before = sum(name.startswith(AROMA_NOISE) for name in columns) if denoise == "aroma" else 0
+    notes = tuple(_notes(table, values, kept, low))
+    return Confounds(values, tuple(kept), tuple(dropped), before, notes)
+
+
+def _notes(table: Path, values: np.ndarray, names: list[str], low: float | None) -> Iterator[str]:
+    """Yield what the confounds will not take out; ``low`` is the lower edge of the band."""
+    flat = [names[i] for i in np.flatnonzero(np.ptp(values, axis=0) == 0)]
+    if flat:
+        yield f"{table.name}: constant confounds take nothing out: {listing(flat)}"
+    if low is None and not any(name.startswith("cosine") for name in names):
+        yield (
+            f"{table.name} holds no cosines and band_hz has no lower edge, so slow drifts stay but "
+            "for a linear trend"
+        )
 
 
 def high_variance(volumes: Volumes, mask: np.ndarray) -> Confounds:
@@ -161,7 +181,8 @@ def high_variance(volumes: Volumes, mask: np.ndarray) -> Confounds:
 
 def as_extras(found: Confounds) -> dict[str, np.ndarray]:
     """Return confounds as the ``extras`` of a ``Raw``."""
-    return {"confounds": found.values, "confound_names": np.asarray(found.names, dtype=str)}
+    made = {"confounds": found.values, "confound_names": np.asarray(found.names, dtype=str)}
+    return made | ({"removed_before": np.asarray(found.before)} if found.before else {})
 
 
 def step(denoise: str, found: Confounds) -> dict[str, Any]:
@@ -170,4 +191,6 @@ def step(denoise: str, found: Confounds) -> dict[str, Any]:
     made["confounds"] = list(found.names)
     if found.dropped:
         made["cosines_dropped"] = len(found.dropped)
+    if found.before:
+        made["removed_before"] = found.before
     return made

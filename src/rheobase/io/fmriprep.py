@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,19 @@ def read_fmriprep(
         "non_steady": non_steady(columns),
         **_courses(near["confounds"], columns),
     }
-    steps = []
+    steps, notes = [], ()
     if (denoise := preprocess.get("denoise", "simple")) not in ("none", "highvar"):
         options = {**preprocess, "denoise": denoise}
         found = confounds.select(path, columns, near["confounds"], options)
         extras |= confounds.as_extras(found)
         steps.append(confounds.step(denoise, found))
+        notes = found.notes
     mask = read_mask(near["mask"], volumes)
-    return read_run(
+    made = read_run(
         volumes, mask, {**preprocess, "denoise": denoise}, rate=1 / seconds, extras=extras,
         steps=steps,
     )  # fmt: skip
+    return replace(made, notes=(*made.notes, *notes))
 
 
 def repetition_time(sidecar: Path) -> float:

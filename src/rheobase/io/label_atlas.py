@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def regions_of(labels: Labels, path: Path, usable: np.ndarray, affine: np.ndarra
     coverage, centre = counts / whole, np.full((len(order), 3), np.nan)
     centre[counts > 0] = (weights @ place)[counts > 0]
     found = dict(zip("xyz", centre.T, strict=True))
+    found |= schaefer_labels(told)
     if labels.networks:
         found["network"] = np.asarray([labels.networks[i] for i in order.tolist()])
     step = pooling_step(labels.atlas, told, counts, coverage)
@@ -125,14 +126,17 @@ def _label_names(
         return {int(i): f"region{i:03d}" for i in present}, {}
     path = existing(Path(table), "preprocess.atlas.labels")
     columns = columns_of(path, "index", "name")
-    index = numbers(path, columns, "index").astype(int)
+    listed = numbers(path, columns, "index")
+    index = np.rint(listed).astype(int)
+    if (index != listed).any():
+        wrong = listed[(index != listed).argmax()]
+        raise ValueError(f"{path}: index {wrong:g} is no whole number; labels of images are")
     names = dict(zip(index.tolist(), columns["name"].tolist(), strict=True))
     if len(names) < len(index) or len(set(names.values())) < len(index):
         raise ValueError(f"{path}: every index and every name must occur once")
     networks = dict(
         zip(index.tolist(), columns.get("network", np.asarray([])).tolist(), strict=False)
     )
-    networks = networks or schaefer_networks(names)
     names.pop(0, None)
     if unnamed := sorted(set(present.tolist()) - set(names)):
         raise ValueError(
@@ -141,13 +145,13 @@ def _label_names(
     return names, networks
 
 
-def schaefer_networks(names: Mapping[int, str]) -> dict[int, str]:
-    """Return the third ``_`` field of names like 7Networks_LH_Vis_1, where all are like that."""
-    fields = {index: name.split("_") for index, name in names.items() if index != 0}
-    alike = all(
-        len(f) >= 4 and f[0].endswith("Networks") and f[1] in ("LH", "RH") for f in fields.values()
-    )
-    return {index: f[2] for index, f in fields.items()} if alike else {}
+def schaefer_labels(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return network and hemisphere of names like 7Networks_LH_Vis_1; empty where one differs."""
+    fields = [name.split("_") for name in names]
+    if not all(len(f) >= 4 and f[0].endswith("Networks") and f[1] in ("LH", "RH") for f in fields):
+        return {}
+    return {"network": np.array([f[2] for f in fields]),
+            "hemisphere": np.array([f[1] for f in fields])}  # fmt: skip
 
 
 def _labels_at(place: np.ndarray, values: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from rheobase.io.sides import read_table
 from rheobase.io.values import listing, reading
 
-FORMATS = ("fsl", "spm", "afni", "fmriprep")
+FORMATS = ("fsl", "spm", "afni", "hcp", "fmriprep")
 FMRIPREP = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MOST_RAD = 0.5
 MOST_MM = 50.0
@@ -20,9 +20,11 @@ def read_motion(path: Path, form: str, *, volumes: int, n_dummy: int = 0) -> np.
 
     ``fsl`` (MCFLIRT .par): 3 rotations in rad, 3 translations in mm. ``spm`` (rp_*.txt):
     translations first. ``afni`` (3dvolreg -1Dfile, or -dfile with its 9 columns): roll, pitch, yaw
-    in degree about z, x, y, then dS, dL, dP in mm along z, x, y. ``fmriprep``: the columns trans_x
-    to rot_z. The order is declared and never inferred; implausible sizes, another number of
-    rows and estimates that never change are refused.
+    in degree about z, x, y, then dS, dL, dP in mm along z, x, y. ``hcp`` (Movement_Regressors.txt
+    of the HCP pipelines): 3 translations in mm, 3 rotations in degree, and the 6 derivatives of
+    these, which are not used. ``fmriprep``: the columns trans_x to rot_z. The order is
+    declared and never inferred; implausible sizes, another number of rows and estimates that never
+    change are refused.
     """
     if form not in FORMATS:
         raise ValueError(
@@ -57,11 +59,13 @@ def read_motion(path: Path, form: str, *, volumes: int, n_dummy: int = 0) -> np.
 def _matrix(path: Path, form: str) -> np.ndarray:
     with reading(path, f"{form} motion"):
         values = np.loadtxt(path, ndmin=2)
-    widths = (6, 9) if form == "afni" else (6,)
+    widths = {"afni": (6, 9), "hcp": (12,)}.get(form, (6,))
     if values.shape[1] not in widths:
         raise ValueError(f"{path} has {values.shape[1]} columns; {form} motion has {widths[-1]}")
     if form == "spm":
         return values
+    if form == "hcp":
+        return np.hstack([values[:, :3], np.deg2rad(values[:, 3:6])])
     if form == "fsl":
         return values[:, [3, 4, 5, 0, 1, 2]]
     roll, pitch, yaw, up, left, back = values[:, 1:7].T if values.shape[1] == 9 else values.T

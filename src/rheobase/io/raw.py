@@ -27,7 +27,8 @@ class Raw:
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     """``motion`` (time, 6), translations in mm, then rotations in rad; ``fd`` in mm, ``dvars``,
     ``std_dvars``, ``global_signal``, ``non_steady`` (bool), all (time,); ``confounds`` (time, k)
-    with ``confound_names`` (k,); ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
+    with ``confound_names`` (k,); ``removed_before`` (), regressors taken out before;
+    ``neuropil`` (time, unit); ``tsnr``, ``is_cell``,
     ``cell_probability``, ``coverage``, ``component_snr``, ``neuropil_share``, all (unit,);
     ``position_px`` (unit, 2), y and x; ``bad_frames`` (time,) bool; ``decay_s`` ();
     ``voxel_tsnr_median`` ();

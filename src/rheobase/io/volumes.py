@@ -82,14 +82,15 @@ class Volumes:
 
     @property
     def varying(self) -> np.ndarray:
-        """Voxels that change over time and hold no NaN, (x, y, z) bool."""
+        """Voxels that change over time and hold finite values alone, (x, y, z) bool."""
         low, high = self._ends
-        return low < high
+        return (low < high) & ~self.gaps
 
     @property
     def gaps(self) -> np.ndarray:
-        """Voxels that hold NaN in some volume, (x, y, z) bool."""
-        return np.isnan(self._ends[0])
+        """Voxels that hold NaN or infinity in some volume, (x, y, z) bool."""
+        low, high = self._ends
+        return ~(np.isfinite(low) & np.isfinite(high))
 
     @cached_property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:

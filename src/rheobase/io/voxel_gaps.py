@@ -1,4 +1,4 @@
-"""Voxels of regions that hold NaN: they are left out of the means, so they must be counted."""
+"""Voxels of regions that hold NaN or infinity: left out of the means, so they must be counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheobase.io.volumes import Volumes
 def voxels_with_gaps(
     volumes: Volumes, mask: np.ndarray | None, usable: np.ndarray, atlas: Any, found: Regions
 ) -> np.ndarray:
-    """Return how many voxels of each region hold NaN in some volume, (region,) int.
+    """Return how many voxels of each region hold NaN or infinity in some volume, (region,) int.
 
     ``mask`` and ``usable`` are (x, y, z) bool; voxels outside the mask do not count.
     """
@@ -33,6 +33,6 @@ def gap_notes(names: tuple[str, ...], counts: np.ndarray) -> tuple[str, ...]:
         return ()
     told = [f"{names[i]} ({counts[i]})" for i in np.flatnonzero(counts)]
     return (
-        f"{int(counts.sum())} voxels of {len(told)} regions hold NaN in some volume and are left "
-        f"out of the means: {listing(told)}",
+        f"{int(counts.sum())} voxels of {len(told)} regions hold NaN or infinity in some volume "
+        f"and are left out of the means: {listing(told)}",
     )

@@ -50,7 +50,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     chosen = regressors(raw, motion, runs, cut, order)
     smooth = bridged(signal, censored.valid, runs, order.name)
     noise = bridged(chosen.values, censored.valid, runs, order.name)
-    noise = Regressors(noise, chosen.names)
+    noise = Regressors(noise, chosen.names, chosen.before)
     done = denoise(smooth, noise, censored.valid, runs, order)
     final = resample(done.signal, censored.valid, times, runs, order)
 

@@ -23,6 +23,8 @@ class Regressors:
 
     values: np.ndarray
     names: tuple[str, ...]
+    before: int = 0
+    """How many more were taken out before"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def regressors(
     if "confounds" in raw.extras:
         values, names = raw.extras["confounds"][cut:], tuple(raw.extras["confound_names"].tolist())
         if denoise != "highvar" or motion is None:
-            return Regressors(values, names)
+            return Regressors(values, names, int(raw.extras.get("removed_before", 0)))
         moved = _of_motion(motion[cut:], runs, "24p")
         return Regressors(np.hstack([values, moved.values]), (*names, *moved.names))
     if denoise == "none":
@@ -128,12 +130,12 @@ def _freedom(
 ) -> int:
     """Return how many independent samples are left over all runs.
 
-    ``floor(valid (min(high, f) - low) / f) - regressors`` a run, f half the rate; the linear trend
-    counts where no lower edge takes it out. With confounds every run must keep 30, since each is
-    fitted on its own; without, the recording.
+    ``floor(valid (min(high, f) - low) / f) - regressors`` a run, those taken out before too, f
+    half the rate; the linear trend counts where no lower edge takes it out. With confounds every
+    run must keep 30, since each is fitted on its own; without, the recording.
     """
     low, high = order.options["band_hz"] or (None, None)
-    many = len(found.names)
+    many = len(found.names) + found.before
     trend = order.options["detrend"] == "linear" and low is None
     share = 1.0
     if low is not None or high is not None:

@@ -204,7 +204,8 @@ def _confounds(step: Step) -> str:
 def _chosen(step: Step) -> str:
     dropped = _given(step, "cosines_dropped", "{} cosines left to the filter's lower edge")
     many = len(step.get("confounds") or ())
-    return _phrase(f"choice of {many} confounds", _given(step, "strategy", "{}"), dropped)
+    before = _given(step, "removed_before", "{} noise components of ICA-AROMA taken out before")
+    return _phrase(f"choice of {many} confounds", _given(step, "strategy", "{}"), dropped, before)
 
 
 def _freedom(step: Step) -> str | None:

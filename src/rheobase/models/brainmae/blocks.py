@@ -42,16 +42,24 @@ class Blocks:
     """Place of the block's stretch in the deck, (block,)"""
     starts: tuple[np.ndarray, ...]
     """First samples of the segments of each block"""
+    volumes: tuple[np.ndarray, ...]
+    """Samples of each block within its stretch, those that are not flagged"""
 
     def take(self, chosen: np.ndarray) -> Blocks:
         """Return the blocks of these numbers."""
         return Blocks(self.known.take(chosen), self.run[chosen],
-                      tuple(self.starts[i] for i in chosen))  # fmt: skip
+                      tuple(self.starts[i] for i in chosen),
+                      tuple(self.volumes[i] for i in chosen))  # fmt: skip
 
     def some(self, count: int, rng: np.random.Generator) -> Blocks:
         """Return the blocks with up to ``count`` of their segments, drawn at random."""
         drawn = tuple(rng.permutation(starts)[:count] for starts in self.starts)
-        return Blocks(self.known, self.run, drawn)
+        return Blocks(self.known, self.run, drawn, self.volumes)
+
+    def frames(self, deck: Deck) -> list[Tensor]:
+        """Return the volumes of each block that are not flagged, (time, region)."""
+        return [deck.signals[run][torch.from_numpy(kept)]
+                for run, kept in zip(self.run, self.volumes, strict=True)]  # fmt: skip
 
     def groups(self) -> np.ndarray:
         """Return what stays together in inner folds: people, recordings or unbroken stretches."""
@@ -79,11 +87,11 @@ def find(
             f"{recordings[0].name}: no block of the label {recordings[0].label_name!r} is left "
             f"(ignored: {', '.join(ignore) or 'none'})"
         )
-    subject, recording, place, unit, order, y, x, starts = zip(*rows, strict=True)
+    subject, recording, place, unit, order, y, x, starts, volumes = zip(*rows, strict=True)
     before = np.cumsum([0, *(len(run.signal) for run in stretches)])[list(place)]
     known = Examples(np.stack(x), np.array(y), np.array(subject), np.array(recording),
                      np.array(unit), True, np.array(order) + before)  # fmt: skip
-    return Blocks(examples.exchangeable(known), np.array(place), starts)
+    return Blocks(examples.exchangeable(known), np.array(place), starts, volumes)
 
 
 def _part(run: Run, recordings: Sequence[Recording]) -> Recording:
@@ -96,7 +104,7 @@ def _part(run: Run, recordings: Sequence[Recording]) -> Recording:
 
 
 def _of_run(run: Run, part: Recording, samples: int, delay: int) -> Iterator[tuple[Any, ...]]:
-    """Yield name, first sample, label, mean activity and first samples of segments of blocks."""
+    """Yield name, first sample, label, mean activity, first samples of segments, and volumes."""
     label, number, _ = examples.label_runs(part)
     cuts = (np.flatnonzero(np.diff(number)) + 1).tolist()
     for start, stop in itertools.pairwise([0, *cuts, len(number)]):
@@ -106,7 +114,8 @@ def _of_run(run: Run, part: Recording, samples: int, delay: int) -> Iterator[tup
         if good.any() and len(inside):
             name = f"{run.name} {run.start_s:g} {number[start]}"
             mean = run.signal[first:last][good].mean(axis=0, dtype=np.float64)
-            yield name, first, str(label[start]), mean, inside
+            kept = first + np.flatnonzero(good)
+            yield name, first, str(label[start]), mean, inside, kept
 
 
 def _segments(first: int, last: int, samples: int, valid: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "CLASSES", "COLOURS", "MARKS", "NORMAL", "SMALL", "WIDTH", "WORDS", "by_network", "figure",
-    "matrix", "p_text", "spread",
+    "CLASSES", "COLOURS", "MARKS", "NORMAL", "SMALL", "WIDTH", "WORDS", "by_class", "by_network",
+    "figure", "matrix", "p_text", "spread",
 ]  # fmt: skip
 
 WIDTH = 4.8
@@ -37,6 +39,7 @@ WORDS = {
     "mean": "mean", "training_average": "training average",
 }  # fmt: skip
 CLASSES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+UNKNOWN, OTHERS = "#8a8a8a", "#3d3d3d"
 MOST_NAMED = 20
 """Networks that are still written out along an axis"""
 
@@ -53,6 +56,25 @@ def figure(
         one.spines[["top", "right"]].set_visible(False)
         one.tick_params(labelsize=SMALL)
     return made, axes
+
+
+def by_class(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the colour of each word, and what the legend says of colours, in its order.
+
+    The commonest words have a colour each; where there are more words than colours, the others
+    share one. An empty word is unknown.
+    """
+    count = Counter(word for word in words if word)
+    known = [word for word, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))]
+    named = known if len(known) <= len(CLASSES) else known[: len(CLASSES) - 1]
+    legend = dict(zip(sorted(named), CLASSES, strict=False))
+    left = len(known) - len(named)
+    colours = [legend.get(word, OTHERS) if word else UNKNOWN for word in words]
+    if left:
+        legend[f"{left} others"] = OTHERS
+    if len(count) and not all(words):
+        legend["unknown"] = UNKNOWN
+    return colours, legend
 
 
 def by_network(arrays: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -76,10 +76,8 @@ def _example(
     middle = (np.arange(len(values)) + 0.5) * segment_s
     colours: str | list[str] = BLUE
     if shown is not None and shown.dtype.kind != "f":
-        names = list(dict.fromkeys(shown.tolist()))
-        colours = [CLASSES[names.index(name) % len(CLASSES)] for name in shown]
-        handles = [Patch(color=CLASSES[i], label=name)
-                   for i, name in enumerate(names[: len(CLASSES)])]  # fmt: skip
+        colours, legend = canvas.by_class(shown.tolist())
+        handles = [Patch(color=colour, label=name) for name, colour in legend.items()]
         axes.legend(handles=handles, frameon=False, fontsize=SMALL, ncols=3, loc="lower left",
                     bbox_to_anchor=(0, 1))  # fmt: skip
     axes.bar(middle, values, width=0.85 * segment_s, color=colours)
@@ -182,11 +180,10 @@ def _scatter(axes: Axes, found: Map, title: str, values: np.ndarray) -> None:
 
         axes.figure.colorbar(ScalarMappable(scale, "cividis"), ax=axes).set_label(title)
     else:
-        names = sorted(set(values.tolist()))
-        colours = [CLASSES[names.index(v) % len(CLASSES)] if v else GREY for v in values.tolist()]
-        for name in names[: len(CLASSES)] if len(names) > 1 else ():
-            axes.scatter([], [], color=CLASSES[names.index(name)], label=name or "unknown", s=22)
-        if len(names) > 1:
+        colours, legend = canvas.by_class(values.tolist())
+        for name, colour in legend.items() if len(legend) > 1 else ():
+            axes.scatter([], [], color=colour, label=name, s=22)
+        if len(legend) > 1:
             axes.legend(title=title, frameon=False, fontsize=SMALL, title_fontsize=SMALL)
     for part, fill in ((found.trained, False), (~found.trained, True)):
         mine = [c for c, there in zip(colours, part, strict=True) if there]

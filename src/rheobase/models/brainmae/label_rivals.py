@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from rheobase.models.brainmae.segments import Run
-from rheobase.models.brainmae.tune import Targets, held_people, label_loss
+from rheobase.models.brainmae.tune import Targets, label_loss
 
-HIDDEN, DROPOUT, RATE, EPOCHS, PATIENCE, BATCH, FRAMES = 160, 0.49, 5e-3, 200, 30, 16, 400
+HIDDEN, DROPOUT, RATE, EPOCHS, PATIENCE, BATCH = 160, 0.49, 5e-3, 200, 30, 16
+MEAN_MLP = "rival/meanmlp/"
 
 
 class MeanMLP(nn.Sequential):
@@ -26,30 +28,34 @@ class MeanMLP(nn.Sequential):
         )  # fmt: skip
 
 
-def fit_mean_mlp(runs: Sequence[Run], targets: Targets, *, seed: int, device: str) -> MeanMLP:
-    """Return the network trained on the runs of the labelled recordings."""
+def fit_mean_mlp(
+    frames: Sequence[Tensor], targets: Targets, held: np.ndarray, *, seed: int
+) -> MeanMLP:
+    """Return the network trained on examples, ``frames`` of each (time, region) on one device.
+
+    Examples that are ``held`` (example,) bool stop the training; they are not trained on.
+    """
     torch.manual_seed(seed)
-    model = MeanMLP(runs[0].signal.shape[1], targets.outputs).to(device)
-    frames = {name: _frames(runs, name, device) for name in targets.names}
-    held = held_people(targets, seed)
+    model = MeanMLP(frames[0].shape[1], targets.outputs).to(frames[0].device)
     learn, check = targets.subset(~held), targets.subset(held)
+    inside, outside = ([frames[i] for i in np.flatnonzero(kept)] for kept in (~held, held))
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
     best, lowest, waited = None, math.inf, 0
     for epoch in range(EPOCHS):
-        order = np.random.default_rng([seed, 5, epoch]).permutation(len(learn.names))
+        order = np.random.default_rng([seed, 5, epoch]).permutation(len(inside))
         model.train()
         for part in np.array_split(order, math.ceil(len(order) / BATCH)):
-            out = torch.stack([model(frames[learn.names[i]]).mean(dim=0) for i in part])
+            out = _answers(model, [inside[i] for i in part])
             loss = label_loss(out, part.tolist(), learn, learn)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        if not check.names:
+        if not outside:
             continue
         model.eval()
         with torch.no_grad():
-            found = torch.stack([model(frames[name]).mean(dim=0) for name in check.names])
-            missed = float(label_loss(found, range(len(check.names)), check, learn))
+            found = _answers(model, outside)
+            missed = float(label_loss(found, range(len(outside)), check, learn))
         waited = 0 if missed < lowest else waited + 1
         if missed < lowest:
             lowest, best = missed, {k: v.clone() for k, v in model.state_dict().items()}
@@ -60,20 +66,40 @@ def fit_mean_mlp(runs: Sequence[Run], targets: Targets, *, seed: int, device: st
     return model.eval()
 
 
-def _frames(runs: Sequence[Run], name: str, device: str) -> Tensor:
-    kept = np.concatenate([run.signal[run.valid] for run in runs if run.name == name])
-    return torch.from_numpy(kept).to(device)
+def _answers(model: MeanMLP, frames: Sequence[Tensor]) -> Tensor:
+    """Return the mean answer over the frames of each example, (example, output)."""
+    each = model(torch.cat(list(frames))).split([len(one) for one in frames])
+    return torch.stack([one.mean(dim=0) for one in each])
+
+
+def frames_of(runs: Sequence[Run], names: Sequence[str], device: str) -> list[Tensor]:
+    """Return the valid frames of each recording, (time, region)."""
+    return [
+        torch.from_numpy(np.concatenate([r.signal[r.valid] for r in runs if r.name == name]))
+        .to(device) for name in names
+    ]  # fmt: skip
+
+
+def pack_mean_mlp(model: MeanMLP) -> dict[str, Any]:
+    """Return the weights as arrays of a fit."""
+    return {
+        f"{MEAN_MLP}{key}": (
+            tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim)),
+            value.detach().cpu().numpy().copy(),
+        )
+        for key, value in model.state_dict().items()
+    }
 
 
 @torch.no_grad()
-def mean_mlp_outputs(
-    weights: Mapping[str, np.ndarray], runs: Sequence[Run], names: Sequence[str], outputs: int
-) -> np.ndarray:
-    """Return logits or standardised values, (recording, output)."""
-    model = MeanMLP(runs[0].signal.shape[1], outputs)
-    model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-    model.eval()
-    return np.stack([model(_frames(runs, name, "cpu")).mean(dim=0).numpy() for name in names])
+def mean_mlp_outputs(arrays: xr.Dataset, frames: Sequence[Tensor], outputs: int) -> np.ndarray:
+    """Return logits or standardised values, (example, output), by the network in a fit."""
+    model = MeanMLP(frames[0].shape[1], outputs)
+    model.load_state_dict(
+        {str(key).removeprefix(MEAN_MLP): torch.from_numpy(np.array(value))
+         for key, value in arrays.data_vars.items() if str(key).startswith(MEAN_MLP)}
+    )  # fmt: skip
+    return _answers(model.eval(), frames).numpy()
 
 
 def tangent(signals: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:

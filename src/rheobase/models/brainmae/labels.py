@@ -129,10 +129,10 @@ def _fit(
         besides = readers[name].besides(deck, targets.names)
         tuned, epochs[name] = tune.tune(begin, deck, besides, targets, rates, seed=seed)
         learnt.weights |= {f"{name}/{k}": _numpy(v) for k, v in tuned.state_dict().items()}
-    small = label_rivals.fit_mean_mlp(whole, targets, seed=seed, device=device)
-    for key, value in small.state_dict().items():
-        sizes = tuple(f"meanmlp_{key}_{i}" for i in range(value.ndim))
-        learnt.arrays[f"rival/meanmlp/{key}"] = (sizes, _numpy(value))
+    frames = label_rivals.frames_of(whole, targets.names, device)
+    held = tune.held_people(targets, seed)
+    small = label_rivals.fit_mean_mlp(frames, targets, held, seed=seed)
+    learnt.arrays |= label_rivals.pack_mean_mlp(small)
     learnt.notices += [f"the probe of the label reads: {reads['probe']}", said_of(epochs)]
     return learnt
 
@@ -284,10 +284,8 @@ def outputs(
         tuned = tune.load(own, BrainMAENetwork(network.sizes))
         known_besides = torch.from_numpy(besides[name]).float()
         made[name] = tune.predict(tuned, deck, known_besides, names, plan).numpy()
-    prefix = "rival/meanmlp/"
-    small = {str(k).removeprefix(prefix): v.values for k, v in arrays.data_vars.items()
-             if str(k).startswith(prefix)}  # fmt: skip
-    made["meanmlp"] = label_rivals.mean_mlp_outputs(small, deck.runs, names, count)
+    frames = label_rivals.frames_of(deck.runs, names, "cpu")
+    made["meanmlp"] = label_rivals.mean_mlp_outputs(arrays, frames, count)
     if count == 1:
         for name in (*TUNED, "meanmlp"):
             made[name] = made[name] * scale + centre

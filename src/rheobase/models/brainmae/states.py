@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rheobase import rivals
-from rheobase.models.brainmae import labels, tune
+from rheobase.models.brainmae import label_rivals, labels, tune
 from rheobase.models.brainmae.blocks import Blocks, Reader, all_read, find, read
 from rheobase.models.brainmae.network import BrainMAENetwork
 from rheobase.models.brainmae.represent import ENCODER
@@ -67,6 +67,9 @@ def fit(
         made, epochs[name] = tuned(readers[name], deck, blocks, targets, rates, cs, seed=seed)
         learnt.weights |= {f"{name}/{k}": v.detach().cpu().numpy().copy()
                            for k, v in made.state_dict().items()}  # fmt: skip
+    held = held_out(blocks.groups(), targets.y, seed)
+    small = label_rivals.fit_mean_mlp(blocks.frames(deck), targets, held, seed=seed)
+    learnt.arrays |= label_rivals.pack_mean_mlp(small)
     said = f"the probe of the label reads: {decoders['probe'].features}"
     learnt.notices += [said, labels.said_of(epochs)]
     return learnt
@@ -216,6 +219,9 @@ def outputs(
         decoder = pack.from_arrays(arrays, _prefix(name))
         assert decoder is not None
         made[name] = vectors.answers(decoder, x)
+    made["meanmlp"] = label_rivals.mean_mlp_outputs(
+        arrays, blocks.frames(deck), arrays.sizes["class"]
+    )
     for name in labels.TUNED:
         weights = {k.removeprefix(f"{name}/"): torch.from_numpy(np.array(v))
                    for k, v in fitted.weights.items() if k.startswith(f"{name}/")}  # fmt: skip

@@ -110,17 +110,21 @@ def segments(recording, samples):
     return signal[: len(signal) // samples * samples].reshape(-1, samples * signal.shape[1])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_people_are_found_again_in_their_other_session(seed, shared_data, criterion):
-    everyone = shared(shared_data)
+def again(everyone, seed, **more):
+    """Return a fit on people with one session, scores on the others' short scans, and these."""
     sessions = {}
     for one in everyone:
         sessions.setdefault(one.subject, []).append(one)
     train = [s[0] for s in sessions.values() if len(s) == 1]
     test = [cut(one, VOLUMES) for s in sessions.values() if len(s) == 2 for one in s]
-    model = base.build("brainmae", preset="small", params=PEOPLE)
+    model = base.build("brainmae", preset="small", params={**PEOPLE, **more})
     fitted = model.fit(train, seed=seed, device="cpu")
-    found = {s.name: s for s in model.evaluate(fitted, test)}
+    return fitted, {s.name: s for s in model.evaluate(fitted, test)}, test
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_are_found_again_in_their_other_session(seed, shared_data, criterion):
+    _, found, test = again(shared(shared_data), seed)
     ways = [found[f"identification_{way}accuracy"] for way in ("", "gradient_", "vectors_")]
     measured = {
         one.title: {"brainmae": round(one.value, 3),

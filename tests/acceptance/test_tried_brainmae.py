@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rheobase.models import base
+from rheobase.models.brainmae.learn import LITTLE
 from rheobase.recording import Recording
 
 pytestmark = pytest.mark.slow
@@ -83,3 +84,16 @@ def test_tried_settings_fill_in_more_than_components(what, shared_data, criterio
     criterion(what, "R2 at 25, 50, 75 % hidden, seed 0, people not trained on",
               "above that of 10 components", [round(value, 3) for value, _ in both],
               all(value > pca for value, pca in both))  # fmt: skip
+
+
+@pytest.mark.parametrize("rate", [3e-3, 6e-3])
+def test_a_fit_that_never_starts_is_said_to_have_learnt_little(rate, shared_data, criterion):
+    """The people of A22 at its rate and at twice that, seed 0."""
+    fitted, found, _ = REST["again"](REST["shared"](shared_data), 0, learning_rate=rate)
+    filled_in = found["masked_r2_50"].value
+    said = any(LITTLE in notice for notice in fitted.notices)
+    measured = [round(filled_in, 3), said, round(found["identification_accuracy"].value, 3),
+                round(found["identification_gradient_accuracy"].value, 3)]  # fmt: skip
+    criterion(f"people, rate {rate:g}", "R2 at 50 % hidden; said to have learnt little; people "
+              "found by what is left; by the gradient", "said where R2 is below 0.1", measured,
+              said == (filled_in < 0.1))  # fmt: skip

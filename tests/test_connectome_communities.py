@@ -343,7 +343,7 @@ def test_missing_backends_are_named(monkeypatch):
     with pytest.raises(RuntimeError, match="python3-graph-tool"):
         communities(np.ones((4, 4)), backend="graph_tool")
     monkeypatch.setitem(sys.modules, "graspologic_native", None)
-    with pytest.raises(RuntimeError, match="pip install graspologic-native"):
+    with pytest.raises(RuntimeError, match=r"pip install 'rheobase\[leiden\]'"):
         communities(np.ones((4, 4)), backend="leiden")
 
 

@@ -79,7 +79,7 @@ def leiden_partition(graph: np.ndarray, *, seed: int, resolution: float = 1.0) -
     except ImportError:
         raise RuntimeError(
             "communities: backend 'leiden' needs graspologic-native, which is not installed; "
-            "pip install graspologic-native, or take backend 'own'"
+            "pip install 'rheobase[leiden]', or take backend 'own'"
         ) from None
     rows, columns = np.nonzero(np.triu(graph, 1))
     labels = -1 - np.arange(len(graph))

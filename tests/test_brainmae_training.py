@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch.nn import functional as F
 
 from rheobase.models import base, parallel
@@ -286,12 +287,13 @@ def runs_of_two_kinds(rng, count):
 def test_the_rival_network_learns_what_single_frames_tell(rng):
     made, kind = runs_of_two_kinds(rng, 30)
     names = tuple(run.name for run in made)
+    frames = label_rivals.frames_of(made, names, "cpu")
     targets = tune.Targets(names[:20], tuple(f"s{i}" for i in range(20)), kind[:20], 2)
-    small = label_rivals.fit_mean_mlp(made[:20], targets, seed=0, device="cpu")
-    weights = {name: value.numpy() for name, value in small.state_dict().items()}
-    out = label_rivals.mean_mlp_outputs(weights, made, names[20:], 2)
+    small = label_rivals.fit_mean_mlp(frames[:20], targets, np.arange(20) >= 16, seed=0)
+    weights = xr.Dataset(label_rivals.pack_mean_mlp(small))
+    out = label_rivals.mean_mlp_outputs(weights, frames[20:], 2)
     assert np.mean(np.argmax(out, axis=1) == kind[20:]) > 0.9
-    one = torch.from_numpy(made[27].signal)
-    torch.testing.assert_close(torch.from_numpy(out[7]), small(one).detach().mean(dim=0))
+    one = small(frames[27]).detach().mean(dim=0)
+    torch.testing.assert_close(torch.from_numpy(out[7]), one)
     told = F.cross_entropy(torch.from_numpy(out), torch.from_numpy(kind[20:]))
     assert float(told) < 0.3

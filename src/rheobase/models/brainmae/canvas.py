@@ -67,7 +67,7 @@ def by_class(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     count = Counter(word for word in words if word)
     known = [word for word, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))]
     named = known if len(known) <= len(CLASSES) else known[: len(CLASSES) - 1]
-    legend = dict(zip(sorted(named), CLASSES, strict=False))
+    legend: dict[str, str] = dict(zip(sorted(named), CLASSES, strict=False))
     left = len(known) - len(named)
     colours = [legend.get(word, OTHERS) if word else UNKNOWN for word in words]
     if left:

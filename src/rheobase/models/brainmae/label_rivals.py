@@ -38,7 +38,7 @@ def fit_mean_mlp(
     torch.manual_seed(seed)
     model = MeanMLP(frames[0].shape[1], targets.outputs).to(frames[0].device)
     learn, check = targets.subset(~held), targets.subset(held)
-    inside, outside = ([frames[i] for i in np.flatnonzero(kept)] for kept in (~held, held))
+    inside, outside = ([frames[i] for i in np.flatnonzero(kept).tolist()] for kept in (~held, held))
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
     best, lowest, waited = None, math.inf, 0
     for epoch in range(EPOCHS):

@@ -96,6 +96,19 @@ def test_planted_events_and_decay_are_in_the_table(rng):
     assert row["flags"] == ""
 
 
+def test_a_cell_that_is_seldom_active_is_not_noise(rng):
+    signal = fluorescence(rng)
+    signal[:, 3:] = 100 + rng.normal(size=(3000, 3))
+    decay = 40 * np.exp(-np.arange(60) / 10)
+    for start in (800, 1600, 2600):
+        signal[start : start + 60, 3] += decay
+    signal[1000, 4] += 40
+    found = rows(made(signal))
+    assert found["cell3"]["excluded"] is None
+    assert found["cell3"]["snr"] < 2
+    assert all("signal-to-noise ratio" in found[f"cell{i}"]["excluded"] for i in (4, 5))
+
+
 def test_one_cell_found_twice_is_named(rng):
     signal = fluorescence(rng)
     signal[:, 3] = 0.5 * signal[:, 1] + rng.normal(size=3000)

@@ -19,7 +19,7 @@ from rheobase.models.connectome.peer import factorise_with_tensorly, packed
 from rheobase.models.connectome.project import nonnegative, project, projection_error
 from rheobase.models.connectome.restarts import Restarts, fit
 from rheobase.models.connectome.starts import Start, singular_start, uniform_starts
-from rheobase.models.connectome.step import Settings
+from rheobase.models.connectome.step import Settings, step
 
 PLAIN = Settings(max_iter=10, tol=0, inner_tol=0)
 
@@ -170,16 +170,18 @@ def test_the_error_never_rises(rng, rank, missing, extrapolate):
     parts = missing_parts(rng) if missing else {}
     tensor = affinities(drive_source(noisy(rng), **parts))
     start = uniform_starts(tensor, rank=rank, count=3, seed=1)
-    settings = Settings(max_iter=40, tol=0, extrapolate=extrapolate)
+    settings = Settings(max_iter=40, tol=0, extrapolate=extrapolate, unseen=0)
     for run in factorise(tensor, start, settings):
         assert np.diff(run.errors).max() <= 1e-12
         assert run.errors[-1] < run.errors[0] - 1e-4
 
 
+@pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("sparsity", [0.0, 0.3])
 @pytest.mark.parametrize("smoothness", [0.0, 2.0])
-def test_the_penalised_loss_never_rises(rng, sparsity, smoothness):
-    tensor = affinities(drive_source(noisy(rng)))
+def test_the_penalised_loss_never_rises(rng, sparsity, smoothness, missing):
+    parts = missing_parts(rng) if missing else {}
+    tensor = affinities(drive_source(noisy(rng), **parts))
     start = uniform_starts(tensor, rank=3, count=2, seed=1)
     losses = []
     for n in (1, 2, 3, 5, 10, 20):
@@ -239,15 +241,55 @@ def test_gram_matrices_with_missing_parts_are_those_of_the_least_squares(rng, ki
     torch.testing.assert_close(made, by_animal)
     whole = torch.einsum("krp,krs,krt->kpst", a, c, b) * seen
     torch.testing.assert_close(grams.model_norm(c, made), whole.square().sum((1, 2, 3)))
+    by_pair = torch.einsum("krt,krs,kqt,kqs,pst->krqp", b, c, b, c, seen + 0.1 * (1 - seen))
+    made = grams.for_patterns(b, c, mask, 0.1)
+    made = made[..., None] if isinstance(made, torch.Tensor) else made(slice(0, n))
+    torch.testing.assert_close(made.expand_as(by_pair), by_pair)
+
+
+@pytest.mark.parametrize("kind", ["presence", "frames", "both"])
+def test_what_is_unseen_weighs_a_little_in_the_objective(rng, kind):
+    missing = missing_parts(rng)
+    parts: dict[str, Any] = {name: missing[name] for name in missing if kind in (name, "both")}
+    tensor = affinities(drive_source(noisy(rng), **parts))
+    settings = Settings(unseen=0.2)
+    start = uniform_starts(tensor, rank=3, count=2, seed=0)
+    x, seen = dense(tensor)
+    made, _ = step(tensor, start, settings, norm=float(x[seen].square().sum()))
+    gap = (x * seen - model(made.state)).square()
+    by_hand = torch.where(seen, gap, 0.2 * gap).sum((1, 2, 3))
+    torch.testing.assert_close(made.loss, by_hand)
+    torch.testing.assert_close(objective(tensor, made.state, settings), by_hand)
+    torch.testing.assert_close(made.silent, torch.where(seen, 0, 0.2 * gap).sum((1, 2, 3)))
+
+
+def test_pairs_seen_only_where_a_component_is_absent_do_not_blow_up(rng):
+    """Only the first of three animals has a group, and it alone lacks three of the neurons."""
+    drive = noisy(rng, animals=3, bins=60)
+    drive[drive.abs() < 0.15] = 0
+    drive[::3, 1:] = 0
+    presence = torch.ones(12, 3, dtype=torch.bool)
+    presence[-3:, 0] = False
+    tensor = affinities(drive_source(drive, presence=presence))
+
+    def largest(unseen):
+        settings = Settings(max_iter=300, unseen=unseen)
+        found = fit(tensor, rank=4, seed=0, settings=settings, restarts=Restarts(starts=3))
+        return float(found.best.factors.weights[0])
+
+    x, seen = dense(tensor)
+    size = float(x[seen].square().sum().sqrt())
+    assert largest(0.01) < size
+    assert largest(0.0) > 2 * size
 
 
 def test_both_ways_of_a_sweep_give_the_same(rng):
     factor, products = (torch.from_numpy(rng.random((2, 4, 9))) for _ in range(2))
     basis = torch.from_numpy(rng.random((2, 4, 6)))
-    step = _Step(5 * products, basis @ basis.mT, 0.5, None)
+    both = _Step(5 * products, basis @ basis.mT, 0.5, None)
     host, device = factor.clone(), factor.clone()
-    step.sweeper(host)()
-    step._sweep(device)
+    both.sweeper(host)()
+    both._sweep(device)
     torch.testing.assert_close(host, device)
     assert float(host.max()) == 0.5
     assert float(host.min()) == TINY
@@ -284,7 +326,7 @@ def test_hidden_neurons_are_recovered_exactly(rng):
     presence = some_missing(rng, neurons=10, animals=7, share=0.35)
     assert int((~presence).sum()) > 15
     tensor = affinities(drive_source(drive, kernel="product", presence=presence))
-    settings = Settings(max_iter=400, tol=1e-12)
+    settings = Settings(max_iter=400, tol=1e-12, unseen=0)
     found = fit(tensor, rank=3, seed=0, settings=settings, restarts=Restarts(keep=2)).best
     assert match_score(found.factors, planted) == pytest.approx(1, abs=1e-6)
     whole = affinities(drive_source(drive, kernel="product"))

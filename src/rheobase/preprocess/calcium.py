@@ -67,7 +67,7 @@ def clean(raw: Raw, order: Order) -> Cleaned:
     cells = _cells(raw, signal, kept(raw.names, excluded, order), runs, order, steps)
     keep, frames = cells.keep, cells.frames
     names = [name for name in raw.names if name not in excluded]
-    excluded |= too_noisy(cells.columns["snr"], names, order)
+    excluded |= too_noisy(cells.columns, names, order)
     final = kept(raw.names, excluded, order)
     inside = final[keep]
     output = cells.made.signal[:, inside]

@@ -5,7 +5,7 @@ Signals are (time, cell).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy
@@ -17,6 +17,7 @@ from rheobase.preprocess.calcium_events import active, event_measures, least_fra
 from rheobase.preprocess.clean import Order
 
 NEAR_PX = 15
+PEAK = 3
 JUDGED_BY_SNR = ("raw", "neuropil_corrected", "dff")
 
 
@@ -104,13 +105,21 @@ def neighbours(
     return best, who
 
 
-def too_noisy(snr: np.ndarray, names: Sequence[str], order: Order) -> dict[str, str]:
-    """Return why cells are left out for their signal-to-noise ratio; nothing for z-scores."""
+def too_noisy(
+    columns: Mapping[str, np.ndarray], names: Sequence[str], order: Order
+) -> dict[str, str]:
+    """Return why cells are left out for their signal-to-noise ratio; nothing for z-scores.
+
+    A cell that is seldom active has a low ratio too, so one with an event and a peak of three times
+    the limit stays (chosen here): noise alone rarely reaches five.
+    """
     least = order.options["snr"]
     if order.options["input"] not in JUDGED_BY_SNR:
         return {}
+    key = "event_rate_per_min" if order.time_unit == "s" else "event_rate_per_frame"
+    seldom = (columns[key] > 0) & (columns["peak_snr"] >= PEAK * least)
     return {
         name: f"signal-to-noise ratio {value:.2f}, below {least:g}"
-        for name, value in zip(names, snr, strict=True)
-        if not value >= least
+        for name, value, active in zip(names, columns["snr"], seldom, strict=True)
+        if not (value >= least or active)
     }

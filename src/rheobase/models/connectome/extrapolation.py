@@ -18,6 +18,8 @@ from rheobase.models.connectome.step import Leap, Stepped
 BETA, GROWTH, CEILING_GROWTH, FALL = 0.5, 1.05, 1.01, 1.5
 """First beta, and the factors by which it and its ceiling grow, and it falls (the paper's)."""
 
+PARTS = ("columns", "pair_gram", "loss", "squared_error", "silent")
+
 
 class Momentum:
     """Accepted factors, factors before extrapolation, and beta of every restart."""
@@ -64,10 +66,7 @@ class Momentum:
             x[rows] for x in (self.beta, self.ceiling, self.moves)
         )
         if self.made is not None:
-            tensors = {
-                name: getattr(self.made, name)[rows]
-                for name in ("columns", "pair_gram", "loss", "squared_error")
-            }
+            tensors = {name: getattr(self.made, name)[rows] for name in PARTS}
             self.made = replace(self.made, state=self.made.state.take(rows), **tensors)
 
 
@@ -84,6 +83,6 @@ def _mixed(old: Tensor, before: Stepped, after: Stepped) -> Stepped:
             getattr(before, name),
             getattr(after, name),
         )
-        for name in ("columns", "pair_gram", "loss", "squared_error")
+        for name in PARTS
     }
     return Stepped(_mixed_start(old, before.state, after.state), **tensors)

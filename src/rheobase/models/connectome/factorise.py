@@ -1,7 +1,9 @@
 """Non-negative factorisation of an affinity tensor from given starts, to a stop that is named.
 
-Minimises ``||M * (X - [[A, B, C]])||^2`` over A, B, C >= 0 by accelerated HALS. Reported is the
-relative error ``e = ||M * (X - Xhat)|| / ||M * X||``; the explained share is ``1 - e^2``.
+Minimises ``||M * (X - [[A, B, C]])||^2`` over A, B, C >= 0 by accelerated HALS, and a hundredth
+(``unseen``) of ``||(1 - M) * [[A, B, C]]||^2``, without which entries that nothing tells of would
+be arbitrary. Reported is the relative error ``e = ||M * (X - Xhat)|| / ||M * X||``; the explained
+share is ``1 - e^2``.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ class Run:
     errors: tuple[float, ...]
     """e after every iteration"""
     stop: str
-    """``tolerance``: e fell by less than ``tol`` of itself, or e^2 by less than the precision of
-    the numbers, ``patience`` times in a row;
+    """``tolerance``: e (with what is unobserved, at its weight) fell by less than ``tol`` of
+    itself, or e^2 by less than the precision of the numbers, ``patience`` times in a row;
     ``max_iter``: so many iterations were made"""
     reseeded: int
     """How many components died and were given another start"""
@@ -83,6 +85,7 @@ class _Batch:
         self.state = _capped(start, settings)
         self.names = list(range(len(start)))
         self.errors: dict[int, list[float]] = {i: [] for i in self.names}
+        self.reached: dict[int, float] = {}
         self.flat = dict.fromkeys(self.names, 0)
         self.reseeds = dict.fromkeys(self.names, 0)
         self.revived = dict.fromkeys(self.names, 0)
@@ -102,21 +105,23 @@ class _Batch:
             made = self.momentum.accept(made, plain)
         self.state = made.state
         errors = (made.squared_error.clamp_min(0) / self.norm).sqrt()
-        told = torch.cat([errors[:, None], smallest_norms(made.state).double()], 1).cpu().numpy()
-        for name, error in zip(self.names, told[:, 0].tolist(), strict=True):
-            self._note(name, error)
-        self._revive(made, told[:, 1:] < DEAD)
+        reached = ((made.squared_error + made.silent).clamp_min(0) / self.norm).sqrt()
+        parts = [torch.stack([errors, reached], 1), smallest_norms(made.state).double()]
+        told = torch.cat(parts, 1).cpu().numpy()
+        for name, (error, there) in zip(self.names, told[:, :2].tolist(), strict=True):
+            self._note(name, error, there)
+        self._revive(made, told[:, 2:] < DEAD)
         self._finish()
 
-    def _note(self, name: int, error: float) -> None:
-        past = self.errors[name]
-        still = bool(past) and (
-            past[-1] - error < self.settings.tol * past[-1]
-            or past[-1] ** 2 - error**2 < self.resolution
+    def _note(self, name: int, error: float, reached: float) -> None:
+        past = self.reached.get(name)
+        still = past is not None and (
+            past - reached < self.settings.tol * past or past**2 - reached**2 < self.resolution
         )
-        rejected = self.momentum is not None and bool(past) and past[-1] == error
-        self.flat[name] = self.flat[name] + (not rejected) if still or error == 0 else 0
-        past.append(error)
+        rejected = self.momentum is not None and past == reached
+        self.flat[name] = self.flat[name] + (not rejected) if still or reached == 0 else 0
+        self.reached[name] = reached
+        self.errors[name].append(error)
 
     def _revive(self, made: Stepped, dead: np.ndarray) -> None:
         for row, name in enumerate(self.names):
@@ -170,13 +175,18 @@ def _capped(start: Start, settings: Settings) -> Start:
 def objective(
     tensor: Affinities, start: Start, settings: Settings, *, joints: Tensor | None = None
 ) -> Tensor:
-    """Return the squared error, and penalties, recomputed entry by entry in float64, (k,)."""
-    made = squared_error(tensor, start)
+    """Return what is minimised, recomputed entry by entry in float64, (k,)."""
+    made = squared_error(tensor, start, unseen=settings.unseen)
     return made + penalty(start, settings, joints)
 
 
-def squared_error(tensor: Affinities, start: Start, *, elements: int = 4_000_000) -> Tensor:
-    """Return ``||M * (X - Xhat)||^2`` entry by entry in float64, some columns at a time, (k,)."""
+def squared_error(
+    tensor: Affinities, start: Start, *, unseen: float = 0.0, elements: int = 4_000_000
+) -> Tensor:
+    """Return ``||M * (X - Xhat)||^2`` entry by entry in float64, some columns at a time, (k,).
+
+    With ``unseen`` times ``||(1 - M) * Xhat||^2``.
+    """
     size, mask = tensor.layout, tensor.mask
     first, second = pair_indices(size.neurons, tensor.device)
     made = torch.zeros(len(start), dtype=torch.float64, device=tensor.device)
@@ -188,10 +198,11 @@ def squared_error(tensor: Affinities, start: Start, *, elements: int = 4_000_000
             columns = slice(s * size.bins + bins.start, s * size.bins + bins.stop)
             x = tensor.values(first, second, columns).double()
             w = start.times[:, :, bins].double() * start.animals[:, :, s : s + 1].double()
-            gap = x - start.patterns.double().mT @ w
+            seen = torch.ones_like(x, dtype=torch.bool)
             if present is not None:
-                gap = gap * present[:, None]
+                seen &= present[:, None]
             if mask.frames is not None:
-                gap = gap * mask.frames[s, bins]
-            made += gap.square_().sum((1, 2))
+                seen &= mask.frames[s, bins]
+            gap = (seen * x - start.patterns.double().mT @ w).square_()
+            made += torch.where(seen, gap, unseen * gap).sum((1, 2))
     return made

@@ -9,6 +9,10 @@ pair p was observed in animal s and D_s = diag(m_.s):
 
 With missing bins B^T B becomes B^T E_s B, E_s = diag(observed bins of s), and the Gram matrix of B
 differs from bin to bin.
+
+A pair seen only in animals that lack a component could have any entry there, and would take a huge
+one to explain noise. So what was not observed may count as silent, with a small weight ``unseen``:
+the Gram matrix is then ``(1 - unseen)`` of the above and ``unseen`` of that with all observed.
 """
 
 from __future__ import annotations
@@ -58,15 +62,30 @@ def of_animals(animals: Tensor) -> Tensor:
     return torch.einsum("krs,kqs->ksrq", c, c)
 
 
-def for_patterns(times: Tensor, animals: Tensor, mask: Mask) -> Gram:
+def weighted(observed: Tensor, whole: Tensor, unseen: float) -> Tensor:
+    """Return a Gram matrix in which what was not observed has the weight ``unseen``.
+
+    ``observed`` is (k, R, R) or (k, R, R, column), ``whole``, with all observed, (k, R, R).
+    """
+    if not unseen or observed is whole:
+        return observed
+    return (1 - unseen) * observed + unseen * (whole[..., None] if observed.ndim == 4 else whole)
+
+
+def for_patterns(times: Tensor, animals: Tensor, mask: Mask, unseen: float = 0.0) -> Gram:
     """Return the Gram matrix for A, of each pair where neurons are missing."""
-    made = of_animals(animals) * over_bins(times, mask)
-    if mask.presence is None:
+    strength = of_animals(animals)
+    made = strength * over_bins(times, mask)
+    if mask.complete:
         return made.sum(1).to(times.dtype)
+    whole = (strength * over_bins(times, Mask())).sum(1).to(times.dtype)
+    if mask.presence is None:
+        return weighted(made.sum(1).to(times.dtype), whole, unseen)
     small = made.to(times.dtype)
 
     def of_pairs(part: slice) -> Tensor:
-        return torch.einsum("ksrq,sp->krqp", small, mask.pairs(part).to(small.dtype))
+        seen = torch.einsum("ksrq,sp->krqp", small, mask.pairs(part).to(small.dtype))
+        return weighted(seen, whole, unseen)
 
     return of_pairs
 

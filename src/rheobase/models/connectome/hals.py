@@ -86,7 +86,10 @@ class _Step:
         eye = torch.eye(gram.shape[1], dtype=torch.bool, device=gram.device)
         self.gram.masked_fill_(eye[..., None] if gram.ndim == 4 else eye, 0.0)
         self.cap = cap
-        self.links = None if smoothness is None else smoothness * scale
+        self.links = None
+        if smoothness is not None:
+            pad = torch.nn.functional.pad
+            self.links = pad(smoothness, (1, 0)) * scale, pad(smoothness, (0, 1)) * scale
 
     def sweeper(self, factor: Tensor) -> Callable[[], None]:
         """Return what makes one sweep over this factor."""
@@ -111,9 +114,7 @@ class _Step:
     def _smooth(self, row: Tensor, free: Tensor, r: int) -> None:
         """Minimise over even columns given the odd ones, then over odd ones given the even."""
         assert self.links is not None
-        links = self.links[:, min(r, self.links.shape[1] - 1)]
-        left = torch.nn.functional.pad(links, (1, 0))
-        right = torch.nn.functional.pad(links, (0, 1))
+        left, right = (links[:, r] for links in self.links)
         for parity in (0, 1):
             at = slice(parity, None, 2)
             before = torch.nn.functional.pad(row, (1, 0))[:, :-1][:, at]

@@ -136,6 +136,12 @@ def _choice_notices(rows: Sequence[RankRow], choice: Choice, skipped: Sequence[i
             "no number of components was found again by other starts (stability 0.9 or more), so "
             "the most stable was taken: read single components with care"
         )
+    if row.holdout_mean >= 1:
+        said.append(
+            f"hidden entries are told worse than by nothing at all (error {row.holdout_mean:.2f}, "
+            "limit 1): recordings, bins or shared neurons are too few for these components; read "
+            "none of them as found, give more recordings or fewer ntf.ranks"
+        )
     if skipped:
         said.append(f"more components than the tensor allows: {', '.join(map(str, skipped))}")
     return said

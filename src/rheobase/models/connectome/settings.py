@@ -92,6 +92,9 @@ class Factorisation:
     """Penalty on the sum of the patterns"""
     smoothness: float = 0.0
     """Penalty on squared steps of the time courses"""
+    unseen: float = 0.01
+    """Weight of pairs and bins that an animal lacks, counted as silent; with 0 a pair that is seen
+    only in animals without a component may take any value in it"""
 
     def __post_init__(self) -> None:
         if not self.ranks or min(self.ranks) < 1 or len(set(self.ranks)) < len(self.ranks):
@@ -100,8 +103,10 @@ class Factorisation:
             )
         for name, limit in (("restarts", 1), ("screen", 1), ("keep", 1), ("max_iter", 1),
                             ("tol", 0), ("holdout_folds", 2), ("sparsity", 0),
-                            ("smoothness", 0)):  # fmt: skip
+                            ("smoothness", 0), ("unseen", 0)):  # fmt: skip
             least(f"ntf.{name}", getattr(self, name), limit)
+        if self.unseen >= 1:
+            raise ValueError(f"connectome: ntf.unseen is {self.unseen}; it must be below 1")
         choose("ntf.path", self.path, PATHS)
         choose("ntf.dtype", self.dtype, DTYPES)
         choose("ntf.backend", self.backend, ITERATED_BY)
@@ -113,7 +118,8 @@ class Factorisation:
     def steps(self) -> Settings:
         """Return how a factorisation runs."""
         return Settings(self.max_iter, self.tol, extrapolate=self.extrapolate,
-                        sparsity=self.sparsity, smoothness=self.smoothness)  # fmt: skip
+                        sparsity=self.sparsity, smoothness=self.smoothness,
+                        unseen=self.unseen)  # fmt: skip
 
 
 @dataclass(frozen=True)

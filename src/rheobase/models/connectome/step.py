@@ -15,6 +15,7 @@ from torch import Tensor
 from rheobase.models.connectome import grams
 from rheobase.models.connectome.affinities import Affinities
 from rheobase.models.connectome.hals import TINY, hals
+from rheobase.models.connectome.layout import Mask
 from rheobase.models.connectome.starts import Start
 
 
@@ -39,13 +40,18 @@ class Settings:
     """lambda_B of the penalty lambda_B sum_t (B_t - B_t-1)^2"""
     reseeds: int = 3
     """How often a run may give dead components another start"""
+    unseen: float = 0.01
+    """Weight of entries that were not observed, as if they were 0, beside 1 of the others. With 0
+    a pair seen only where a component is absent may take any value in it"""
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("max_iter", "patience", "sweeps"), 1)
-        rest = dict.fromkeys(("tol", "inner_tol", "sparsity", "smoothness", "reseeds"), 0)
+        rest = dict.fromkeys(("tol", "inner_tol", "sparsity", "smoothness", "reseeds", "unseen"), 0)
         for name, least in {**counts, **rest}.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        if self.unseen >= 1:
+            raise ValueError(f"unseen is {self.unseen}; it must be below 1")
 
     @property
     def caps(self) -> tuple[float | None, float | None, float | None]:
@@ -75,6 +81,8 @@ class Stepped:
     """Objective, penalties included, (k,) float64"""
     squared_error: Tensor
     """``||M * (X - Xhat)||^2``, (k,) float64"""
+    silent: Tensor
+    """``unseen ||(1 - M) * Xhat||^2``, (k,) float64"""
 
 
 @dataclass(frozen=True)
@@ -115,24 +123,35 @@ def step(
     products = tensor.pair_products(khatri_rao(state)).view(k, rank, -1)
     if settings.sparsity:
         products = products - settings.sparsity / 2
-    hals(a, products, grams.for_patterns(b, c, mask), sweeps=settings.sweeps, cap=cap_a)
+    gram = grams.for_patterns(b, c, mask, settings.unseen)
+    hals(a, products, gram, sweeps=settings.sweeps, cap=cap_a)
     plain_a = a
     a = a if leap is None else _leapt(a, leap.patterns, leap.beta, cap_a)
     y = tensor.column_products(a.view(k * rank, -1)).view(k, rank, size.animals, size.bins)
     pair_gram = grams.over_pairs(a, mask)
+    whole_gram = pair_gram if mask.presence is None else grams.over_pairs(a, Mask())
     inner = {"sweeps": settings.sweeps, "inner_tol": settings.inner_tol}
-    hals(b, torch.einsum("krst,krs->krt", y, c), grams.for_times(pair_gram, c, mask), cap=cap_b,
+    gram = grams.for_times(pair_gram, c, mask)
+    if not mask.complete:
+        gram = grams.weighted(gram, grams.for_times(whole_gram, c, Mask()), settings.unseen)
+    hals(b, torch.einsum("krst,krs->krt", y, c), gram, cap=cap_b,
          smoothness=_links(b, settings, joints), **inner)  # fmt: skip
     plain_b = b
     b = b if leap is None else _leapt(b, leap.times, leap.beta, cap_b)
     products = torch.einsum("krst,krt->krs", y, b)
     gram = grams.for_animals(pair_gram, b, mask)
-    hals(c, products, gram.to(c.dtype), cap=cap_c, **inner)
+    whole = gram if mask.complete else grams.for_animals(whole_gram, b, Mask())
+    weighted = grams.weighted(gram, whole, settings.unseen)
+    hals(c, products, weighted.to(c.dtype), cap=cap_c, **inner)
     fit = (products.double() * c).sum((1, 2))
-    error = norm - 2 * fit + grams.model_norm(c, gram)
+    seen = grams.model_norm(c, gram)
+    silent = torch.zeros_like(seen)
+    if not mask.complete:
+        silent = settings.unseen * (grams.model_norm(c, whole) - seen)
     made = Start(a, b, c)
-    loss = error + penalty(made, settings, joints)
-    return Stepped(made, y, pair_gram, loss, error), Start(plain_a, plain_b, c)
+    error = norm - 2 * fit + seen
+    loss = error + silent + penalty(made, settings, joints)
+    return Stepped(made, y, pair_gram, loss, error, silent), Start(plain_a, plain_b, c)
 
 
 def penalty(state: Start, settings: Settings, joints: Tensor | None) -> Tensor | float:

@@ -50,8 +50,9 @@ class Chains:
         trial[:, :, slots] = row
         evidence = self.model.terms(trial)
         self._set_evidence(at, evidence[:, slots])
-        gain = (evidence[:, :slots] - self.evidence).sum(2)
-        gain += self.log_size[self.sizes + 1]
+        gain = evidence[:, :slots].sum(2)
+        gain -= self.evidence.sum(2)
+        gain += self.log_size.take(self.sizes + 1)
         blocks = (self.sizes > 0).sum(1)
         gain -= (self.sizes == 0) * self.price_of_block[blocks][:, None]
         return gain, towards, evidence
@@ -65,11 +66,12 @@ class Chains:
         self._set_evidence(target, evidence[each, target])
         self.sizes[each, target] += 1
         moved = target != before
-        for c in np.flatnonzero(moved):
+        if moved.any():
             links = self.model.channels[:, node]
-            self.to_block[:, c, :, before[c]] -= links
-            self.to_block[:, c, :, target[c]] += links
-        self.labels[:, node] = target
+            for c in np.flatnonzero(moved):
+                self.to_block[:, c, :, before[c]] -= links
+                self.to_block[:, c, :, target[c]] += links
+            self.labels[:, node] = target
         return moved
 
     def climb(self, order: np.ndarray) -> np.ndarray:

@@ -45,11 +45,17 @@ class BlockModel:
         """
         possible, edges = sums[:2].astype(np.intp)
         table = self.log_factorial
-        evidence = table[edges] + table[possible - edges] - table[possible + 1]
+        evidence = table.take(edges)
         if self.kind == "exponential":
-            rate = (1 + sums[1]) * np.log(self.beta + sums[2])
-            return evidence + table[edges] + (np.log(self.beta) - rate)
-        return evidence + _normal_evidence(sums[1], sums[2], sums[3])
+            evidence *= 2
+            evidence -= (1 + sums[1]) * np.log(self.beta + sums[2])
+            evidence += np.log(self.beta)
+        else:
+            evidence += _normal_evidence(sums[1], sums[2], sums[3])
+        evidence += table.take(possible - edges)
+        possible += 1
+        evidence -= table.take(possible)
+        return evidence
 
     def prior(self, sizes: np.ndarray) -> np.ndarray:
         """Return the log prior of partitions with block ``sizes`` (..., B), nats; 0 is no block."""

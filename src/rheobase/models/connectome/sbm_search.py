@@ -14,6 +14,8 @@ SWEEPS = 12
 """At most, between two merge passes."""
 ROUNDS = 6
 """At most, of sweeps, merges and splits."""
+MANY = 6
+"""Blocks of a start that is merged before its first sweep; chosen here."""
 KEPT = 3
 """Partitions whose blocks are tried for splits."""
 
@@ -30,7 +32,8 @@ def search(
     Never below the single block or any of ``starts``, each (N,). ``graph`` is (N, N), rescaled.
     """
     given = [np.asarray(s, dtype=np.intp) for s in starts]
-    pool = compacted(np.stack([*own_starts(graph, rng=rng), *given]))
+    pool = np.stack([*_fewer(model, own_starts(graph, rng=rng)), *given])
+    pool = np.unique(compacted(pool), axis=0)
     best = pool[int(np.argmax([score(model, one) for one in pool]))]
     found = improve(model, pool, rng=rng)
     for _ in range(ROUNDS):
@@ -45,6 +48,11 @@ def search(
             break
         found = improved
     return best
+
+
+def _fewer(model: BlockModel, starts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return starts of which those of many blocks are merged: a sweep costs blocks squared."""
+    return [best_of_tree(model, one) if one.max() + 1 >= MANY else one for one in starts]
 
 
 def improve(model: BlockModel, labels: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:

@@ -80,6 +80,19 @@ def turns(rng, n=6, samples=240, units=12):
     return made
 
 
+def tones(rng, n=6, samples=400, units=3):
+    """Return recordings whose label is how fast they swing, not how far: features tell little."""
+    made = []
+    for number in range(n):
+        label = np.repeat(rng.permutation(samples // 40) % 2, 40)
+        turn = np.where(label == 0, 0.9, 1.8)
+        phase = np.cumsum(turn) + rng.uniform(0, 2 * np.pi)
+        signal = np.sin(phase[:, None] + np.arange(units)) + 0.3 * rng.normal(size=(samples, units))
+        told = {"times": {"pace": label}, "label": {"name": "pace", "kind": "class"}}
+        made.append(recording(signal, number, **told))
+    return made
+
+
 SMALL_NETWORK = {
     "width": 16, "heads": 2, "spatial_layers": 1, "encoder_layers": 1, "decoder_layers": 1,
     "steps": 60, "learning_rate": 1e-2, "check_every": 30, "held_share": 0.0,
@@ -99,11 +112,16 @@ SMALL_RESERVOIR = {
     "adapt": {"schedule": [[100, 1e-3]]},
     "search": {"n_trials": 2, "seeds_per_trial": 1, "inner_folds": 2, "samples": 1000},
 }  # fmt: skip
+SMALL_SPIKING = {
+    "hidden": [24], "window_s": 40.0, "hop_s": 20.0, "windows": 600, "permutations": 20,
+    "training": {"epochs": 6, "rate": 1e-2, "batch": 32},
+}  # fmt: skip
 CASES = {
     "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),
     "connectome": Case(SMALL_TENSOR, turns, ("explained_hidden_pairs", "one_component")),
     "hmm_rnn": Case(SMALL_STATES, turns, ("heldout_loglik", "one_gaussian")),
     "reservoir": Case(SMALL_RESERVOIR, coupled, ("forecast_r2_h1", "ar")),
+    "spiking": Case(SMALL_SPIKING, tones, ("decode_balanced_accuracy", "lda_on_features")),
     "brainmae": Case(SMALL_NETWORK, communities, ("masked_r2_50", "mean")),
 }
 

@@ -152,6 +152,7 @@ FAMILIES = {
     "connectome": Family("rheobase.models.connectome:Connectome", gpu=True, random=True),
     "reservoir": Family("rheobase.models.reservoir:Reservoir", gpu=False, random=True),
     "hmm_rnn": Family("rheobase.models.hmm_rnn:HMMRNN", gpu=False, random=True),
+    "spiking": Family("rheobase.models.spiking:Spiking", gpu=False, random=True),
 }
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rheobase.config import Config, ConfigError, read
+from rheobase.config import Config, ConfigError, Dataset, read
 from rheobase.config.parse import survey
 from rheobase.config.schema import in_order, line
 from rheobase.models.base import FAMILIES, build, family
@@ -53,6 +54,16 @@ def _families(config: Config, path: Path) -> Iterator[str]:
                     f"{model.name!r} ({model.family}) does not take {dataset.modality} recordings"
                 )
                 yield line(["datasets", dataset.name, "models"], text, [path])
+            if model.name in dataset.models and _lacks_label(built, dataset):
+                text = (
+                    f"{model.name!r} ({model.family}) tells a label, and this dataset has none; "
+                    "give it a label or take the model out"
+                )
+                yield line(["datasets", dataset.name, "models"], text, [path])
+
+
+def _lacks_label(built: Any, dataset: Dataset) -> bool:
+    return getattr(built, "needs_label", False) and not dataset.raw.get("label")
 
 
 def _missing_files(config: Config, path: Path) -> Iterator[tuple[bool, str]]:

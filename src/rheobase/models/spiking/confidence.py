@@ -60,6 +60,8 @@ class Rule:
     bound: float = 0.0
     """Upper bound of the loss, cross-validated over trials"""
     note: str = ""
+    promised_share: float = 1.0
+    """Mean steps over T in calibration"""
 
 
 def evidence(steps: np.ndarray, alpha: float = 1.0) -> np.ndarray:
@@ -131,7 +133,10 @@ def calibrate(
         if not bounded or bound <= loss + 1e-12:
             lost = float(table.lost[place].mean())
             note = "" if np.isfinite(table.thresholds[place]) else NEVER
-            return Rule(alpha, float(table.thresholds[place]), kind, patience, lost, bound, note)
+            share = float(table.step[place].mean()) / len(steps)
+            return Rule(
+                alpha, float(table.thresholds[place]), kind, patience, lost, bound, note, share
+            )
     raise AssertionError("never to stop early loses nothing")
 
 

@@ -23,6 +23,8 @@ class Cost:
     """Of hidden units"""
     operations: float
     """Synaptic operations: every spike or event counts once for each of its targets"""
+    multiplied: float
+    """Multiply-adds of a first layer whose inputs are real numbers"""
     dense: float
     """Multiply-adds of the same network if every step multiplied everything"""
     energy_pj: float
@@ -39,20 +41,33 @@ def of_answers(
     Arrays are (step, example, unit). Events of more than 1 count as often. ``real_inputs``: the
     first layer multiplies (currents instead of events), all its weights at every step.
     """
-    length, examples, inputs = events.shape
-    stop = torch.full((examples,), length) if stop is None else stop.cpu()
-    ran = (torch.arange(length)[:, None] < stop).to(events.device)
     sent = [events.abs().sum(2), *(layer.sum(2) for layer in spikes)]
+    sizes = [events.shape[2], *(layer.shape[2] for layer in spikes)]
+    return of_sums(
+        torch.stack([one.cpu() for one in sent]), sizes, fan_out, stop=stop, real_inputs=real_inputs
+    )
+
+
+def of_sums(
+    sent: Tensor, sizes: Sequence[int], fan_out: Sequence[int], *, stop: Tensor | None = None,
+    real_inputs: bool = False,
+) -> Cost:  # fmt: skip
+    """Return the cost from how much each layer sent, (layer, step, example), the input first.
+
+    ``sizes`` are the units of those layers; the rest as in ``of_answers``.
+    """
+    _, length, examples = sent.shape
+    stop = torch.full((examples,), length) if stop is None else stop.cpu()
+    ran = torch.arange(length)[:, None] < stop
     used = [float((layer * ran).sum()) / examples for layer in sent]
     steps = float(stop.double().mean())
     first = 1 if real_inputs else 0
     operations = sum(u * f for u, f in zip(used[first:], fan_out[first:], strict=True))
-    sizes = [inputs, *(layer.shape[2] for layer in spikes)]
     dense = length * sum(i * o for i, o in zip(sizes, fan_out, strict=True))
-    multiplied = steps * inputs * fan_out[0] if real_inputs else 0.0
+    multiplied = steps * sizes[0] * fan_out[0] if real_inputs else 0.0
     energy = ADD_PJ * operations + MULTIPLY_ADD_PJ * multiplied
     leak = MULTIPLY_ADD_PJ * steps * sum(fan_out)
-    return Cost(sum(used[1:]), operations, float(dense), energy, energy + leak)
+    return Cost(sum(used[1:]), operations, multiplied, float(dense), energy, energy + leak)
 
 
 def network_energy(multiply_adds: float) -> float:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-KINDS = ("delta", "direct", "both", "crossing", "rate", "latency")
+KINDS = ("delta", "direct", "both", "current", "crossing", "rate", "latency")
+REAL = frozenset({"direct", "both", "current"})
+"""Those whose first layer multiplies: its inputs are no events"""
 QUANTILES = (0.5, 0.8, 0.95)
 FULL = 0.995
 """Quantile of |x| at which ``rate`` fires at its highest"""
@@ -51,6 +53,11 @@ class Encoder:
             return replace(self, full=tuple(np.quantile(size, FULL, axis=0)))
         return self
 
+    def features(self, units: int) -> int:
+        """Return how many features a step has."""
+        many = {"delta": 2, "both": 3, "crossing": len(QUANTILES)}
+        return units * many.get(self.kind, 1)
+
     def encode(self, windows: np.ndarray, *, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return events of windows; ``rate`` alone draws, from ``rng``."""
         steps = windows.shape[1] // self.bin
@@ -63,6 +70,7 @@ class Encoder:
         made = {
             "delta": lambda: self._binned(send_on_delta(x, self.delta)[0]),
             "direct": lambda: self._mean(x),
+            "current": lambda: self._binned(x) / self.bin,
             "both": lambda: np.concatenate(
                 [self._binned(send_on_delta(x, self.delta)[0]), self._mean(x)], axis=2
             ),

@@ -64,3 +64,18 @@ def hudgins(windows: np.ndarray, threshold: np.ndarray | float = 0.0) -> np.ndar
         [np.abs(x).mean(1), np.sqrt((x**2).mean(1)), np.abs(step).sum(1), crossed.sum(1),
          turned.sum(1)], axis=1,
     )  # fmt: skip
+
+
+HUDGINS_OPERATIONS, MOMENTS_OPERATIONS, ENCODER_OPERATIONS = 5, 3, 1
+"""Operations a sample and channel: one for each feature, and one comparison to make events"""
+
+
+def moments(windows: np.ndarray) -> np.ndarray:
+    """Return (example, 3 units): mean, standard deviation and slope, for signals that have a sign.
+
+    The slope is that of least squares over the window, times its length.
+    """
+    x = np.asarray(windows, np.float64)
+    place = np.linspace(-0.5, 0.5, x.shape[1])
+    slope = np.einsum("t,ntc->nc", place / (place**2).sum(), x)
+    return np.concatenate([x.mean(1), x.std(1), slope], axis=1)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
-import platform
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.processes import Call, Command, Cost, Failed, RunningCall, RunningCommand
 from rheobase import layout
-from rheobase.stages.versions import versions
 from rheobase.storage import write_json
 
 Arrays = Mapping[str, np.ndarray]
@@ -52,6 +49,7 @@ class Peer:
 
 LIMITS = {"cpu_s": "CPU s", "wall_s": "s wall", "peak_mb": "MB"}
 """What may be limited, with its unit"""
+BOUNDS = {"least_ratio": "a ratio of at least", "most_extra_share": "a share of memory of at most"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,10 @@ class Case:
     repeats: int = 3
     limit_cpu_s: float | None = None
     limit_peak_mb: float | None = None
+    least_ratio: float | None = None
+    """How many times the peer's CPU seconds must be ours"""
+    most_extra_share: float | None = None
+    """Of the peer's ``_extra_mb``, the most that ours may be"""
 
     def __post_init__(self) -> None:
         if (self.peer is None) != (self.equal is None):
@@ -118,6 +120,7 @@ def measure(case: Case) -> Row:
     row.update(_own(sides[0], case))
     if peer is not None and case.equal is not None:
         row.update(_beside(sides[0], sides[1], case.equal))
+        row.update(_bounds(row, case))
     return row
 
 
@@ -166,6 +169,20 @@ def _beside(ours: Side, peer: Side, equal: Equal) -> Row:
     }
 
 
+def _bounds(row: Row, case: Case) -> Row:
+    """Return what is asked for beside the peer, and whether all limits are kept."""
+    made: Row = {}
+    kept = [row.get("within_limit", True)]
+    if case.least_ratio is not None:
+        made["least_ratio"] = case.least_ratio
+        kept.append((row["ratio"] or 0.0) >= case.least_ratio)
+    if case.most_extra_share is not None:
+        share = row["ours_extra_mb"] / row["peer_extra_mb"]
+        made |= {"most_extra_share": case.most_extra_share, "extra_share": round(share, 3)}
+        kept.append(share <= case.most_extra_share)
+    return made | {"within_limit": all(kept)} if made else {}
+
+
 def _numbers(side: str, runs: Side) -> Row:
     return {
         f"{side}{key}": round(float(v), 4) for key, v in runs.result.items() if key.startswith("_")
@@ -184,30 +201,6 @@ def wrong(row: Row) -> str | None:
     found = "not comparable" if equal["measured"] is None else f"{equal['measured']:g}"
     limit = f"{found}, limit {equal['tolerance']:g}"
     return f"{row['case']}: {equal['what']} differ from {row['peer']}: {limit}"
-
-
-def machine() -> dict[str, Any]:
-    """Return what kind of machine this is and how busy, without its name."""
-    packages = versions()
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "load_average": [round(one, 2) for one in os.getloadavg()],
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": packages.pop("python"),
-        "packages": packages,
-    }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        "unknown",
-    )
 
 
 def run_family(family: str, rows: Iterable[Row]) -> int:
@@ -278,8 +271,10 @@ def remark(row: Row) -> str:
     if "within_limit" in row:
         limits = " and ".join(f"{row[f'limit_{name}']:g} {unit}" for name, unit in LIMITS.items()
                               if f"limit_{name}" in row)  # fmt: skip
+        more = [f"{said} {row[key]:g}" for key, said in BOUNDS.items() if key in row]
+        limits = " and ".join([limits, *more] if limits else more)
         words.append(f"{'within' if row['within_limit'] else 'OVER'} the limit of {limits}")
-    own = {*(f"limit_{name}" for name in LIMITS), "within_limit", "failed", "skipped",
+    own = {*(f"limit_{name}" for name in LIMITS), *BOUNDS, "within_limit", "failed", "skipped",
            *empty_row("")}  # fmt: skip
     words += [f"{key.replace('_', ' ')} {value:g}" for key, value in row.items() if key not in own]
     return "; ".join(words)

@@ -1,5 +1,6 @@
 """Benchmarks write the rows that others script against, and fail where results differ."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -132,6 +133,28 @@ def test_children_count_towards_cpu_and_memory(sides):
 def test_the_table_names_limits_that_were_passed(sides):
     slow = Case("slow", Command((sys.executable, "-c", "pass"), sides), repeats=1, limit_cpu_s=0.0)
     assert "OVER the limit of 0 CPU s" in table([measure(slow)])
+
+
+def test_bounds_beside_a_peer_are_kept_or_named(sides):
+    bounded = dataclasses.replace(case(), least_ratio=1e9)
+    row = measure(bounded)
+    assert row["within_limit"] is False
+    assert "OVER the limit of a ratio of at least 1e+09" in table([row])
+    kept = measure(dataclasses.replace(case(), least_ratio=1e-9, limit_cpu_s=60.0))
+    assert kept["within_limit"] is True
+    assert "within the limit of 60 CPU s and a ratio of at least 1e-09" in table([kept])
+
+
+def test_memory_beside_a_peer_is_bounded_by_a_share(sides):
+    (sides / "held.py").write_text(
+        "import numpy as np\n"
+        "def made(extra):\n    return lambda: {'x': np.zeros(3), '_extra_mb': extra}\n"
+    )
+    peer = Peer("numpy", "numpy", Call("held:made", {"extra": 100.0}))
+    row = measure(Case("a", Call("held:made", {"extra": 20.0}), peer, Equal("x", 0.0),
+                       most_extra_share=1 / 8))  # fmt: skip
+    assert row["extra_share"] == 0.2
+    assert row["within_limit"] is False
 
 
 def test_a_peer_without_an_equality_check_is_refused(sides):

@@ -1,6 +1,7 @@
 """The family connectome: alignment, masks, tests, scores, and what it gives to others."""
 
 import dataclasses
+import sys
 import xml.etree.ElementTree as xml
 from typing import Any
 
@@ -280,6 +281,49 @@ def test_each_component_is_a_planted_group_locked_to_its_event(fitted):
         assert arrays["locking_auc"].values[number, event] > 0.9
         assert len(set(arrays["community"].values[number][members].tolist())) == 1
     assert sorted(found) == [0, 1, 2]
+
+
+def test_every_run_leaves_its_course_and_every_component_its_consensus(fitted):
+    arrays = fitted[1].arrays
+    course = arrays["run_course"].values
+    for row, count, end in zip(course, arrays["run_iterations"].values,
+                               arrays["run_error"].values, strict=True):  # fmt: skip
+        assert np.isfinite(row[:count]).all()
+        assert np.isnan(row[count:]).all()
+        assert row[count - 1] == end < row[0]
+    assert arrays["community_consensus"].shape == arrays["community"].shape
+
+
+def test_a_community_program_that_is_absent_is_told_before_anything_is_fitted(rng, monkeypatch):
+    from rheobase.models.connectome import learn
+
+    monkeypatch.setitem(sys.modules, "graspologic_native", None)
+    monkeypatch.setattr(learn, "all_ranks", lambda *_, **__: pytest.fail("it was fitted"))
+    with pytest.raises(RuntimeError, match="needs graspologic-native"):
+        built(communities={"backend": "leiden"}).fit([animal(rng)], seed=0)
+
+
+def test_envelopes_of_a_few_muscles_give_components_and_a_notice(rng):
+    """Two groups of four muscles contract in turns; the groups come back as communities."""
+    rate, names = 20.0, [f"{side}{i}" for side in ("flexor", "extensor") for i in range(4)]
+    made = []
+    for number in range(2):
+        contracts = np.repeat(np.arange(12) % 2, 60)
+        force = np.clip(np.convolve(rng.standard_normal(720), np.ones(8), "same"), 0, None)
+        signal = 0.02 * np.abs(rng.standard_normal((720, 8)))
+        for group in range(2):
+            at = contracts == group
+            signal[np.ix_(at, np.arange(4) + 4 * group)] += force[at, None]
+        made.append(Recording.build(
+            signal, name=f"sub-{number}", modality="emg", sampling_rate_hz=rate,
+            unit_names=names, entities={"subject": str(number)},
+        ))  # fmt: skip
+    fit = built(ntf={**SMALL["ntf"], "ranks": [2]}, affinity={"sigma_s": 0.1, "dt_s": 0.5,
+                "min_run_s": 0.1}, null={"n": 0}).fit(made, seed=0)  # fmt: skip
+    first = [set(np.argsort(-as_matrix(a).sum(axis=1))[:4].tolist())
+             for a in fit.arrays["pattern"].values]  # fmt: skip
+    assert sorted(map(sorted, first)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert any("8 units are few" in said for said in fit.notices)
 
 
 def test_scores_on_another_animal_beat_their_rivals(fitted):

@@ -59,6 +59,7 @@ def of_fit(
         "run_error": ("run", np.array([run.error for _, run in runs])),
         "run_iterations": ("run", np.array([len(run.errors) for _, run in runs])),
         "run_stop": ("run", np.array([run.stop for _, run in runs])),
+        "run_course": (("run", "iteration"), _side_by_side([run.errors for _, run in runs])),
         "seed": ((), np.int64(seed)),
     }
     coordinates = {
@@ -71,6 +72,14 @@ def of_fit(
         "pair_second": ("pair", second.astype(np.int32)),
     }
     return variables, coordinates
+
+
+def _side_by_side(courses: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the errors of runs after each iteration, NaN beyond their end, (run, iteration)."""
+    made = np.full((len(courses), max(map(len, courses))), np.nan)
+    for row, course in zip(made, courses, strict=True):
+        row[: len(course)] = course
+    return made
 
 
 def of_tests(
@@ -95,6 +104,7 @@ def of_groups(groups: Groups) -> dict[str, Any]:
     return {
         "community": (unit, groups.labels),
         "community_confidence": (unit, groups.confidence),
+        "community_consensus": (unit, groups.consensus),
         "community_weight": (unit, groups.inside),
         "community_level": (("component", "level", "unit"), groups.levels),
         "community_level_score": (("component", "level"), groups.level_scores),

@@ -53,7 +53,8 @@ class Communities:
     consensus: np.ndarray
     """Block of each node in the consensus of the samples, (N,) from 0."""
     confidence: np.ndarray
-    """Mean ``co_assignment`` with the rest of the consensus block, (N,); alone: 1 - the largest."""
+    """Mean ``co_assignment`` with the rest of one's block in ``labels``, (N,); alone: 1 - the
+    largest."""
     backend: str
 
     @property
@@ -189,7 +190,6 @@ def _described(
     """Return what is known of a partition (N,) with co-assignment probabilities (N, N)."""
     labels = compacted(labels[None])[0]
     levels, values = merge_tree(model, labels)
-    agreed = consensus_partition(together)
     return Communities(
         labels=labels,
         score=score(model, labels),
@@ -200,8 +200,8 @@ def _described(
         level_scores=values,
         mean_weights=_mean_weights(graph, labels),
         co_assignment=together,
-        consensus=agreed,
-        confidence=node_confidence(together, agreed),
+        consensus=consensus_partition(together),
+        confidence=node_confidence(together, labels),
         backend=backend,
     )
 

@@ -32,6 +32,8 @@ class Groups:
     """Evidence of one block for all, nats, (component,)"""
     corrected: np.ndarray
     """Whether the degree-corrected model was shorter, (component,) bool"""
+    consensus: np.ndarray
+    """Block of each neuron on which the samples agree most, (component, unit)"""
 
 
 def groups_of(model: Connectome, patterns: np.ndarray, *, seed: int) -> Groups:
@@ -61,6 +63,7 @@ def groups_of(model: Connectome, patterns: np.ndarray, *, seed: int) -> Groups:
         levels.astype(np.int32), scores,
         np.array([made.single_score for _, made, _ in found]),
         np.array([made.degree_corrected for _, made, _ in found]),
+        np.stack([made.consensus for _, made, _ in found]).astype(np.int32),
     )  # fmt: skip
 
 

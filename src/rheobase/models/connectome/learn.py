@@ -21,12 +21,15 @@ from rheobase.models.connectome.groups import groups_of
 from rheobase.models.connectome.memory import Memory
 from rheobase.models.connectome.ranks import HOLDOUT, Choice, RankRow, choose_rank, rank_row
 from rheobase.models.connectome.restarts import Fit, fit
+from rheobase.models.connectome.sbm_backends import require
 
 if TYPE_CHECKING:
     from rheobase.models.connectome import Connectome
     from rheobase.recording import Recording
 
 NOT_DECODED = "the label is not decoded: "
+FEW_UNITS = 20
+"""Units below which scores on hidden pairs are said to be rough; chosen here."""
 
 
 def fit_training(
@@ -34,6 +37,7 @@ def fit_training(
 ) -> Fitted:  # fmt: skip
     """Return everything that is learnt from the training part; ``keep`` is the checkpoint."""
     memory = Memory(keep, device)
+    require(model.communities.backend)
     check(train, part="training", same_cells=model.same_cells)
     frames = arrange.frames_for(model, train)
     how = align.chosen(model.alignment, frames, allow_misaligned=model.allow_misaligned)
@@ -103,6 +107,12 @@ def _first_notices(train: Sequence[Recording], made: arrange.Arrangement) -> lis
             "pairs nor their order say what causes what"]  # fmt: skip
     if still := constant(train):
         said.append(f"never move in the training part: {', '.join(still[:5])}")
+    if len(made.units) < FEW_UNITS:
+        said.append(
+            f"{len(made.units)} units are few: their pairs inside half of them say little of how "
+            f"strong a component is there, so scores on hidden pairs are rough (fewer than "
+            f"{FEW_UNITS})"
+        )
     if len(made.plan.animals) > 1:
         absent = int((~made.presence).sum())
         total = made.presence.size

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,14 @@ labels = np.array(list(state.get_levels()[0].get_blocks()), dtype=np.int64)
 np.savez(sys.argv[2], labels=labels)
 """
 """Each undirected edge enters once: mirrored copies would double the evidence."""
+
+
+def require(backend: str) -> None:
+    """Raise RuntimeError where what a backend needs is not installed."""
+    if backend == "leiden":
+        _native()
+    elif backend == "graph_tool":
+        _python_with_graph_tool()
 
 
 def graph_tool_partition(
@@ -74,13 +83,7 @@ def leiden_partition(graph: np.ndarray, *, seed: int, resolution: float = 1.0) -
     After Traag, Waltman and van Eck (2019), by graspologic-native. A node without edges is alone.
     Raises RuntimeError where that package is not installed.
     """
-    try:
-        native = importlib.import_module("graspologic_native")
-    except ImportError:
-        raise RuntimeError(
-            "communities: backend 'leiden' needs graspologic-native, which is not installed; "
-            "pip install 'rheobase[leiden]', or take backend 'own'"
-        ) from None
+    native = _native()
     rows, columns = np.nonzero(np.triu(graph, 1))
     labels = -1 - np.arange(len(graph))
     if len(rows):
@@ -92,6 +95,17 @@ def leiden_partition(graph: np.ndarray, *, seed: int, resolution: float = 1.0) -
         for node, block in answer[-1].items():
             labels[int(node)] = block
     return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+
+
+def _native() -> Any:
+    """Return the module of Leiden."""
+    try:
+        return importlib.import_module("graspologic_native")
+    except ImportError:
+        raise RuntimeError(
+            "communities: backend 'leiden' needs graspologic-native, which is not installed; "
+            "pip install 'rheobase[leiden]', or take backend 'own'"
+        ) from None
 
 
 def _python_with_graph_tool() -> str:

@@ -1,12 +1,14 @@
 """Communities of five planted blocks of 30 nodes: the score beside that of the planted partition.
 
-The peer is Leiden by graspologic-native, on the same weights; its rows say how well it finds the
-blocks, not the same answer. ``community_rows`` is part of the family's table;
-``python -m benchmarks.connectome_communities`` prints it alone.
+Peers are Leiden by graspologic-native and, where a system python has it, graph-tool's nested block
+model, on the same weights; their rows say how well they find the blocks, not the same answer.
+``community_rows`` is part of the family's table; ``python -m benchmarks.connectome_communities``
+prints it alone.
 """
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from benchmarks.harness import Case, Equal, Peer, Row, measure
 from benchmarks.processes import Call
+from rheobase.models.connectome import sbm_backends
 
 BLOCKS, SIZE, OUTSIDE = 5, 30, 0.3
 CASES = ((0.6, 1.0), (0.6, 0.3), (0.9, 1.0), (0.9, 0.3))
@@ -23,7 +26,7 @@ LIMIT_CPU_S = 0.5
 
 def community_rows() -> Iterator[Row]:
     """Yield the search of each planted case beside Leiden, then the whole call with samples."""
-    same = Equal("the sum of the weights", 1e-6)
+    same, version = Equal("the sum of the weights", 1e-6), graph_tool_version()
     for inside, kept in CASES:
         graph = {"inside": inside, "kept": kept}
         name = f"communities, inside {inside}, top {kept:.0%}"
@@ -31,8 +34,20 @@ def community_rows() -> Iterator[Row]:
         yield measure(
             Case(name, call("searched", **graph), peer, same, repeats=3, limit_cpu_s=LIMIT_CPU_S)
         )
+        peer = Peer("graph-tool", "graph-tool", call("graph_tool", **graph), version)
+        yield measure(Case(name, call("searched", **graph), peer, same, repeats=1))
     whole = call("whole", inside=0.6, kept=1.0)
     yield measure(Case("communities, both degree models and 200 samples", whole, repeats=3))
+
+
+def graph_tool_version() -> str | None:
+    """Return the version of graph-tool in a system python, None where none has it."""
+    for python in sbm_backends.SYSTEM_PYTHONS:
+        words = [python, "-c", "import graph_tool; print(graph_tool.__version__)"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.split()[0]
+    return None
 
 
 def call(name: str, **arguments: Any) -> Call:
@@ -72,6 +87,21 @@ def leiden(*, inside: float, kept: float) -> Callable[[], Any]:
 
     def run() -> Callable[[], Any]:
         found = leiden_partition(graph, seed=0)
+        return lambda: told(graph, found, inside)
+
+    return run
+
+
+def graph_tool(*, inside: float, kept: float) -> Callable[[], Any]:
+    """Return a function that runs graph-tool's nested block model, its start included."""
+    from rheobase.models.connectome.sbm_model import rescaled
+
+    graph = rescaled(planted(inside)[0], top_frac=kept)
+
+    def run() -> Callable[[], Any]:
+        found = sbm_backends.graph_tool_partition(
+            graph, kind="exponential", degree_corrected=False, seed=0
+        )
         return lambda: told(graph, found, inside)
 
     return run

@@ -45,6 +45,8 @@ class Peer:
     name: str
     package: str
     run: Call | Command
+    version: str | None = None
+    """Of a program that is no Python package of this environment"""
 
 
 LIMITS = {"cpu_s": "CPU s", "wall_s": "s wall", "peak_mb": "MB"}
@@ -109,7 +111,7 @@ def measure(case: Case) -> Row:
     if peer is not None:
         row["peer"] = peer.name
         try:
-            row["peer_version"] = importlib.metadata.version(peer.package)
+            row["peer_version"] = peer.version or importlib.metadata.version(peer.package)
         except importlib.metadata.PackageNotFoundError:
             row["skipped"] = f"the peer {peer.package} is not installed"
             peer = None

@@ -16,7 +16,7 @@ ROUNDS = 6
 """At most, of sweeps, merges and splits."""
 MANY = 6
 """Blocks of a start that is merged before its first sweep; chosen here."""
-KEPT = 3
+KEPT = 2
 """Partitions whose blocks are tried for splits."""
 
 

@@ -25,6 +25,7 @@ TRIED = {
     "segments twice as wide": {"segment_width": 256},
     "regions hidden one by one": {"mask": "random_token"},
     "20 to 80 % hidden": {"mask_ratio": (0.2, 0.8)},
+    "20 to 80 % hidden, all of the steps": {"mask_ratio": (0.2, 0.8), "steps": 1200},
     "twice the rate": {"learning_rate": 6e-3},
     "ten times the decay": {"weight_decay": 0.5},
     "twice the example's steps": {"steps": 2400},

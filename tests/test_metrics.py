@@ -66,6 +66,15 @@ def test_identification_counts_both_directions():
     assert metrics.identification(first, second) == (1.0, 0.5)
 
 
+def test_macro_f1_is_the_mean_over_classes_and_counts_what_is_never_found():
+    truth = np.array(["a", "a", "a", "b"])
+    assert metrics.macro_f1(truth, truth) == 1
+    assert metrics.macro_f1(truth, np.array(["a", "a", "b", "b"])) == pytest.approx(
+        (2 * (2 / 3) / (5 / 3) + 2 / 3) / 2
+    )
+    assert metrics.macro_f1(truth, np.full(4, "a")) == pytest.approx((6 / 7 + 0) / 2)
+
+
 def test_balanced_accuracy_weighs_classes_alike():
     truth = np.array(["a"] * 8 + ["b"] * 2)
     assert metrics.balanced_accuracy(truth, np.full(10, "a")) == 0.5

@@ -290,7 +290,10 @@ def gestures(rng, n=4):
 def test_gestures_are_decoded_from_windows_beside_a_linear_decoder(rng):
     recordings = gestures(rng)
     model = built(tasks=["classify"])
-    found = model.evaluate(model.fit(recordings[:3], seed=0), recordings[3:])[0]
+    scores = model.evaluate(model.fit(recordings[:3], seed=0), recordings[3:])
+    found, f1 = scores[0], next(s for s in scores if s.name == "decode_macro_f1")
+    assert f1.value > 0.7 > 0.3 > f1.rivals["majority_class"]
+    assert set(f1.rivals) == set(found.rivals)
     assert found.name == "decode_balanced_accuracy"
     assert found.value > 0.75
     assert set(found.rivals) == {

@@ -112,6 +112,14 @@ def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.mean(hits / np.bincount(code, minlength=len(names))))
 
 
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean over the classes that occur in ``truth`` of F1; 0 for one never found."""
+    from sklearn.metrics import f1_score
+
+    made = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
+    return float(made)
+
+
 def permutation_p(value: float, null: np.ndarray) -> float:
     """Return the share of the null at or above ``value``, the observed value counted in."""
     return float((1 + np.sum(null >= value - 1e-12)) / (1 + len(null)))

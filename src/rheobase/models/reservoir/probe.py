@@ -109,6 +109,11 @@ class Decoded:
             np.zeros(many), rival, self.centre, self.majority, 0, 0.0,
         )  # fmt: skip
 
+    def f1(self, name: str) -> np.ndarray:
+        """Return macro F1 of a label of classes, (member,)."""
+        told = [self.judge().output(outputs) for outputs in self.outputs[name]]
+        return np.array([metrics.macro_f1(self.examples.y, one) for one in told])
+
     def values(self, name: str) -> np.ndarray:
         """Return balanced accuracy or R2, (member,)."""
         made = []

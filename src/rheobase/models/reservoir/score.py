@@ -34,7 +34,7 @@ def scores(model: Reservoir, fitted: Fitted, test: Sequence[Recording]) -> list[
         try:
             if not undecoded:
                 found = probe.decoded(model, fitted, ready)
-                made.append(_decoding(model, ready, found))
+                made += [_decoding(model, ready, found), *_f1(found)]
                 added += _added(made[0], "decoding")
         except NotDecodableError as reason:
             undecoded = str(reason)
@@ -120,6 +120,17 @@ def _decoding(model: Reservoir, ready: Ready, found: Decoded) -> Score:
         chance=chance, p_value=metrics.permutation_p(values.mean(), drawn) if tested else None,
         null=null.rounded(drawn), note=note, caution=caution,
     )  # fmt: skip
+
+
+def _f1(found: Decoded) -> list[Score]:
+    """Return macro F1 beside every decoder's, for a label of classes."""
+    if found.kind == "value":
+        return []
+    values = {name: float(found.f1(name).mean()) for name in found.outputs}
+    mine = values.pop(found.own)
+    most = np.full(len(found.examples.y), found.majority)
+    values["majority_class"] = metrics.macro_f1(found.examples.y, most)
+    return [Score("decode_macro_f1", mine, values, title="decoding, macro F1")]
 
 
 def _mean(forecasts: Sequence[Score]) -> Score:

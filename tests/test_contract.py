@@ -114,7 +114,7 @@ SMALL_RESERVOIR = {
 }  # fmt: skip
 SMALL_SPIKING = {
     "hidden": [24], "window_s": 40.0, "hop_s": 20.0, "windows": 600, "permutations": 20,
-    "training": {"epochs": 6, "rate": 1e-2, "batch": 32},
+    "training": {"epochs": 6, "updates": 1, "rate": 1e-2, "batch": 32},
 }  # fmt: skip
 CASES = {
     "linear": Case({"permutations": 20}, coupled, ("forecast_r2_h1", "ar1")),

@@ -11,14 +11,14 @@ from rheobase import metrics
 from rheobase.models import base
 from rheobase.models.decoding.examples import NotDecodableError
 from rheobase.models.spiking import confidence, encode, hold, learn, probe, rivals
-from rheobase.models.spiking.settings import scale_of
+from rheobase.models.spiking.settings import Training, scale_of
 from rheobase.models.spiking.taken import even, how_of, take
 from rheobase.recording import Recording
 from rheobase.stages.check import checked
 
 SMALL = {
     "hidden": [24], "window_s": 0.1, "hop_s": 0.05, "bin_s": 0.005, "trim_s": 0.0, "windows": 300,
-    "permutations": 20, "training": {"epochs": 5, "rate": 1e-2, "batch": 32},
+    "permutations": 20, "training": {"epochs": 5, "updates": 1, "rate": 1e-2, "batch": 32},
 }  # fmt: skip
 LOUD = 3.0
 
@@ -96,7 +96,7 @@ def test_labels_that_mean_nothing_are_not_told():
 def test_a_network_that_learns_nothing_loses_in_words():
     rng = np.random.default_rng(1)
     recordings = [session(i, rng) for i in range(4)]
-    model = built(training={"epochs": 1, "rate": 1e-9})
+    model = built(training={"epochs": 1, "updates": 1, "rate": 1e-9})
     told = model.evaluate(model.fit(recordings[:3], seed=0), recordings[3:])[0]
     assert told.value < told.rivals["lda_on_features"] - 0.2
 
@@ -242,7 +242,7 @@ def test_windows_of_fewer_than_five_steps_are_refused(rng):
     ({"hidden": []}, "hidden is"), ({"window_s": 0.0}, "window_s is 0.0"),
     ({"trim_s": -1.0}, "trim_s is -1"), ({"windows": 0}, "windows is 0"),
     ({"neuron": {"theta": 0.0}}, "theta is 0.0"), ({"neuron": {"tau_s": -1.0}}, "tau_s is -1"),
-    ({"training": {"epochs": 0}}, "epochs, batch and patience"),
+    ({"training": {"epochs": 0}}, "epochs, updates, batch and patience"),
     ({"stopping": {"loss": 1.5}}, "stopping.loss is 1.5"),
     ({"encoder": "morse"}, "encoder is 'morse'"), ({"delay_s": -1.0}, "delay_s is -1"),
 ], ids=str)  # fmt: skip
@@ -253,7 +253,7 @@ def test_impossible_parameters_are_named(params, said):
 
 def test_too_few_validation_windows_mean_no_early_answer(rng):
     recordings = [session(i, rng, trials=2, hold_s=0.2) for i in range(4)]
-    model = built(training={"epochs": 1})
+    model = built(training={"epochs": 1, "updates": 1})
     fit = model.fit(recordings[:3], seed=0)
     assert any("It never answers early: a class has" in said for said in fit.notices)
     found = by_name(model.evaluate(fit, recordings[3:]))
@@ -293,7 +293,7 @@ def test_values_are_told_beside_their_rivals(rng):
     recordings = [swings(i, rng) for i in range(4)]
     model = base.build("spiking", params={
         "hidden": [24], "window_s": 20.0, "hop_s": 5.0, "permutations": 20,
-        "training": {"epochs": 20, "rate": 1e-2, "batch": 32},
+        "training": {"epochs": 20, "updates": 1, "rate": 1e-2, "batch": 32},
     })  # fmt: skip
     fit = model.fit(recordings[:3], seed=0)
     told = model.evaluate(fit, recordings[3:])
@@ -322,7 +322,7 @@ def test_blocks_of_one_recording_validate_values_and_touch_none_that_are_learnt_
 def test_every_encoder_fits_and_is_restored(kind, rng):
     recordings = [session(i, rng, trials=3) for i in range(3)]
     model = built(encoder=kind, delta=None if kind == "delta" else 0.7,
-                  training={"epochs": 1}, permutations=2)  # fmt: skip
+                  training={"epochs": 1, "updates": 1}, permutations=2)  # fmt: skip
     fit = model.fit(recordings[:2], seed=0)
     assert np.isfinite(model.evaluate(fit, recordings[2:])[0].value)
     if kind == "delta":
@@ -346,6 +346,13 @@ def test_rivals_answer_the_same_after_they_were_kept(rng):
         np.testing.assert_array_equal(made.answer(given), again.answer(given))
         assert made.multiply_adds == again.multiply_adds
         assert (made.answer(given) == y).mean() > 0.6
+
+
+def test_few_windows_are_gone_through_more_often():
+    training = Training(epochs=10, updates=600, batch=64, patience=5)
+    assert training.for_windows(64 * 100) == training
+    few = training.for_windows(64 * 20)
+    assert (few.epochs, few.patience) == (30, 15)
 
 
 def test_a_promise_says_how_long_it_takes(rng):

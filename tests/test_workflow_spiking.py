@@ -32,7 +32,7 @@ def study(tmp_path_factory):
             "spikes": {
                 "family": "spiking", "preset": "demo",
                 "params": {"hidden": [32], "windows": 400, "permutations": 50,
-                           "training": {"epochs": 6}},
+                           "training": {"epochs": 6, "updates": 120}},
             }
         },
     }  # fmt: skip

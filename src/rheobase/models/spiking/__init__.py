@@ -64,7 +64,8 @@ class Spiking:
     modalities: ClassVar[frozenset[str]] = frozenset({"fmri", "calcium", "emg", "series"})
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "demo": {
-            "hidden": (64, 64), "windows": 4000, "permutations": 100, "training": {"epochs": 8},
+            "hidden": (64, 64), "windows": 4000, "permutations": 100,
+            "training": {"epochs": 8, "updates": 300},
         },
         "small": {"hidden": (64, 64), "windows": 8000, "permutations": 200},
         "standard": {},

@@ -154,7 +154,7 @@ def _train(
 ) -> Trained:  # fmt: skip
     known, held = sides
     shape = shape_of(model, inputs=known.events.shape[2], target=target, scale=scale)
-    schedule = model.training.schedule("value" if target.values else None)
+    schedule = model.training.for_windows(len(known.y)).schedule("value" if target.values else None)
     return train.train(shape, schedule, known.examples(), held.examples(),
                        seed=seed, device=device, resume=checkpoint)  # fmt: skip
 
@@ -190,13 +190,14 @@ def _rivals(
     known, held = sides
     table = [probe.features(scale, one.x) for one in sides]
     coded = [one.events.transpose(1, 0, 2) for one in sides]
-    epochs = model.training.epochs
+    epochs = model.training.for_windows(len(known.y)).epochs
+    many = max(epochs, rivals.EPOCHS["mlp"])
     values = known.y.dtype.kind == "f"
     line = rivals.ridge(table[0], known.y, (table[1], held.y)) if values else (
         rivals.lda(table[0], known.y))  # fmt: skip
     return {
         "ridge" if values else "lda": line,
-        "mlp": rivals.mlp(table[0], known.y, (table[1], held.y), seed=seed),
+        "mlp": rivals.mlp(table[0], known.y, (table[1], held.y), seed=seed, epochs=many),
         "cnn": rivals.cnn(known.x, known.y, (held.x, held.y), seed=seed, epochs=epochs),
         "gru": rivals.gru(coded[0], known.y, (coded[1], held.y), seed=seed, epochs=epochs),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Training:
 
     epochs: int = 12
     """Of the spiking, the convolutional and the recurrent network alike"""
+    updates: int = 600
+    """At least so many batches: few windows are gone through more often"""
     batch: int = 64
     rate: float = 2e-3
     decay: float = 1e-3
@@ -75,11 +77,18 @@ class Training:
     """Penalty on the mean rate"""
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.patience) < 1 or not self.rate > 0:
+        if min(self.epochs, self.updates, self.batch, self.patience) < 1 or not self.rate > 0:
             raise ValueError(
-                "spiking: training.epochs, batch and patience must each be 1 or more and rate "
-                "above 0"
+                "spiking: training.epochs, updates, batch and patience must each be 1 or more and "
+                "rate above 0"
             )
+
+    def for_windows(self, count: int) -> Training:
+        """Return the epochs, and the patience in proportion, that ``count`` windows need."""
+        batches = math.ceil(count / self.batch)
+        epochs = max(self.epochs, math.ceil(self.updates / batches))
+        patience = max(self.patience, round(self.patience * epochs / self.epochs))
+        return replace(self, epochs=epochs, patience=patience)
 
     def schedule(self, loss: str | None = None) -> Schedule:
         """Return what training is told; ``loss`` instead of the one that is set."""

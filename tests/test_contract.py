@@ -105,7 +105,9 @@ SMALL_TENSOR = {
 }  # fmt: skip
 SMALL_STATES = {
     "grid": [2], "folds": 2, "restarts": 2, "surrogates": 1, "rate_samples": 200,
-    "permutations": 20, "components": 3, "stop": {"iterations": 20},
+    "permutations": 20, "components": 3, "stop": {"iterations": 20}, "emulate": True,
+    "emulator": {"members": 1, "schedule": "tiny", "sequences": 32, "repeats": 2, "units": 8,
+                 "noise": 2, "batch": 16, "moment_steps": 10, "steps": 2, "length": 20},
 }  # fmt: skip
 SMALL_RESERVOIR = {
     "n_units": 60, "degree": 20, "members": 2, "horizons": [1, 3], "lags": [1, 2],

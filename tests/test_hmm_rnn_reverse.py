@@ -28,7 +28,7 @@ def bistable():
 def test_planted_kick_neurons_are_told(bistable):
     assert bistable.flags[0]["kick_confirmed"]
     assert bistable.arrays["kick_units"].values[0, 0, 1].tolist() == [2]
-    assert any(s.startswith("Kick neurons from class 0 to 1: silencing units 2 ")
+    assert any(s.startswith("Kick neurons from class 0 to class 1: silencing units 2 ")
                for s in bistable.statements[0])  # fmt: skip
 
 

@@ -3,18 +3,20 @@
 The engine: ``hmm`` (models), ``em``, ``scan``, ``emissions``, ``select`` (how many states),
 ``stats``, ``rates`` and ``jump_checks`` (rates of switching). The family ``HMMRNN``: ``front``
 makes what states see, ``learn`` fits, ``memoryless`` and ``surrogates`` are the rivals, ``score``
-the test part. ``targets``, ``network``, ``losses``, ``train`` and ``emulation`` are networks that
-emulate a chain; no fit of the family trains them yet.
+the test part. Networks that emulate the chain (``emulate``): ``symbols`` and ``targets`` make the
+chain, ``network``, ``losses`` and ``train`` the networks, ``emulation`` and ``gate`` judge them,
+``reverse`` takes them apart; ``emulators`` and ``emulated`` bring them into a fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from rheobase.models.base import Drawing, Fitted, Placed, Score
-from rheobase.models.hmm_rnn.settings import Prior, Stop
+from rheobase.models.hmm_rnn.settings import Emulators, Prior, Stop
 from rheobase.recording import Recording
 
 COUNTS = ("restarts", "order", "half")
@@ -68,14 +70,22 @@ class HMMRNN:
     trim_s: float = 0.5
     """Left out after each switch of a label over time (EMG)"""
     permutations: int = 1000
+    emulate: bool = False
+    """Whether networks are trained to emulate the chain of states, and taken apart"""
+    emulator: Emulators = field(default_factory=Emulators)
 
+    resume: ClassVar[bool] = True
     modalities: ClassVar[frozenset[str]] = frozenset({"fmri", "calcium", "emg", "series"})
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "demo": {"grid": (2, 3, 4, 6), "folds": 3, "restarts": 3, "components": 10,
-                 "surrogates": 5, "rate_samples": 5000, "permutations": 200},
+                 "surrogates": 5, "rate_samples": 5000, "permutations": 200,
+                 "emulator": {"members": 1, "schedule": "demo", "sequences": 512, "repeats": 5,
+                              "analysis": "demo"}},
         "tiny": {"grid": (2, 3, 4), "folds": 3, "restarts": 2, "components": 6,
                  "surrogates": 3, "rate_samples": 2000, "permutations": 100,
-                 "stop": {"iterations": 60}},
+                 "stop": {"iterations": 60},
+                 "emulator": {"members": 1, "schedule": "tiny", "sequences": 128, "repeats": 3,
+                              "analysis": "tiny"}},
         "small": {"grid": (2, 3, 4, 6, 8), "restarts": 5, "components": 20,
                   "rate_samples": 10_000},
         "standard": {},
@@ -108,11 +118,17 @@ class HMMRNN:
         """Return the numbers of states that are tried, rising."""
         return tuple(sorted(self.grid)) if self.states == "auto" else (int(self.states),)
 
-    def fit(self, train: Sequence[Recording], *, seed: int, device: str = "cpu") -> Fitted:
-        """Return states with their number chosen in inner folds, rates of switching, rivals."""
+    def fit(
+        self, train: Sequence[Recording], *, seed: int, device: str = "cpu",
+        checkpoint: Path | None = None,
+    ) -> Fitted:  # fmt: skip
+        """Return states with their number chosen in inner folds, rates, rivals, and emulators.
+
+        ``checkpoint``: where the training of emulators is kept, and goes on after a stop.
+        """
         from rheobase.models.hmm_rnn import learn
 
-        return learn.fit_training(self, train, seed=seed, device=device)
+        return learn.fit_training(self, train, seed=seed, device=device, checkpoint=checkpoint)
 
     def evaluate(self, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
         """Return the log-likelihood of held-out samples, what switching adds to it, how alike two

@@ -11,7 +11,7 @@ import numpy as np
 from rheobase.models import canvas
 from rheobase.models.base import Drawing, Placed
 from rheobase.models.canvas import BLUE, GREY
-from rheobase.models.hmm_rnn import align
+from rheobase.models.hmm_rnn import align, emulator_agreement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,9 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
         if found is not None:
             rows.append({"pair": one.apart(other), "first": one.named(several=several),
                          "second": other.named(several=several), "states": found})  # fmt: skip
+    found = emulator_agreement.across(fits)
     if not rows:
-        return {}
+        return found
     table = pd.DataFrame(rows).round(4)
     figure = canvas.empty(2.6)
     _dots(canvas.plain(figure.subplots(), y="correlation of matched states"), table)
@@ -82,7 +83,7 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
     )
     alt = f"Dots of {len(table)} pairs of fits, mean {mean:.2f}."
     return {"agreement": Drawing(figure, "Are the states the same in other fits", caption, alt,
-                                 table)}  # fmt: skip
+                                 table), **found}  # fmt: skip
 
 
 def _dots(axes: Axes, table: pd.DataFrame) -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from rheobase.models.base import Drawing, Fitted
 from rheobase.models.decoding.examples import NotDecodableError
 from rheobase.models.hmm_rnn import (
+    cause_figures,
+    emulator_figures,
+    inside_figures,
     jump_figures,
     label_figures,
     labelled,
@@ -41,4 +44,7 @@ def draw(model: HMMRNN, fitted: Fitted, test: Sequence[Recording]) -> dict[str, 
     made["transitions"] = jump_figures.transitions(arrays, unit)
     made["waiting"] = jump_figures.waiting(arrays, unit)
     made["selection"] = state_figures.selection(arrays)
+    if model.emulate:
+        made |= emulator_figures.draw(fitted, seen)
+        made |= inside_figures.draw(arrays) | cause_figures.draw(arrays)
     return {name: drawing for name, drawing in made.items() if drawing is not None}

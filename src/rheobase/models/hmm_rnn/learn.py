@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from rheobase.models.base import Fitted
 from rheobase.models.hmm_rnn import (
+    emulated,
     fitting,
     front,
     jumped,
@@ -39,9 +41,13 @@ MOST_UNITS = 500
 
 
 def fit_training(
-    model: HMMRNN, train: Sequence[Recording], *, seed: int, device: str
+    model: HMMRNN, train: Sequence[Recording], *, seed: int, device: str,
+    checkpoint: Path | None = None,
 ) -> Fitted:  # fmt: skip
-    """Return everything that is learnt from the training part."""
+    """Return everything that is learnt from the training part.
+
+    ``checkpoint``: where the training of emulators is kept; states are fitted again after a stop.
+    """
     check(train, part="training")
     first, least = train[0], fitting.shortest(model)
     seen = front.learn(model, train, shortest=least)
@@ -61,14 +67,22 @@ def fit_training(
     variables |= _copies(model, engine, series, choice, seed=seed, device=device)
     notices = [DESCRIPTION, *_notices(choice, series, seen, first, path, lengths)]
     names, rates = _rates(model, path, lengths, first.rate, seed=seed, notices=notices)
+    more = emulated.Made()
+    if model.emulate:
+        more = emulated.of_fit(
+            model, path, variables["gamma"][1], x, lengths, variables["A"][1], seed=seed,
+            device=device, checkpoint=checkpoint,
+        )  # fmt: skip
     units = np.array(first.unit_names, str)
     coordinates = {"unit": units, "kept_unit": units[seen.kept], "tried": np.array(choice.grid),
                    "state": np.arange(1, choice.states + 1), **names,
-                   **of_units(train, first.unit_names)}  # fmt: skip
+                   **more.coordinates, **of_units(train, first.unit_names)}  # fmt: skip
     trace = choice.fitted.fits.trace[choice.fitted.best]
     return Fitted(
-        xr.Dataset({**variables, **rates}, coords=coordinates), metrics=_scalars(choice),
-        history={"loglik": trace[np.isfinite(trace)].tolist()}, notices=tuple(notices),
+        xr.Dataset({**variables, **rates, **more.variables}, coords=coordinates),
+        weights=more.weights, metrics={**_scalars(choice), **more.metrics},
+        history={"loglik": trace[np.isfinite(trace)].tolist(), **more.history},
+        notices=(*notices, *more.notices),
     )  # fmt: skip
 
 

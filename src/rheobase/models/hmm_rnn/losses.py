@@ -14,6 +14,9 @@ LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 MOMENT_WEIGHT = 30.0
 """Of moments beside the divergence, which alone loses rare symbols."""
 
+GROWS = 1.1
+"""How many times larger activity may be in the last third of a sequence than in the second."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -51,6 +54,18 @@ def joint(symbols: Tensor, lag: int) -> Tensor:
     """Return how often symbol j follows i after a lag, (member, symbol, symbol)."""
     before, after = symbols[:, :, :-lag].flatten(1, 2), symbols[:, :, lag:].flatten(1, 2)
     return before.mT @ after / before.shape[1]
+
+
+def growth(states: Tensor) -> Tensor:
+    """Return how much activity grows in sequences (member, sequence, time, unit), (member,).
+
+    The squared logarithm of its mean in the last third of the steps over that in the second third,
+    beyond 10 %; 0 where it does not grow. Noise of another size leaves it as it is.
+    """
+    third = states.shape[2] // 3
+    late, middle = (part.mean((1, 2, 3)).clamp(min=1e-12)
+                    for part in (states[:, :, -third:], states[:, :, third:-third]))  # fmt: skip
+    return (late / middle / GROWS).log().relu().square()
 
 
 def divergence(symbols: Tensor, wanted: Tensor, *, need_yy: bool = False) -> Tensor:

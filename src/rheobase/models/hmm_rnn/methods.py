@@ -44,6 +44,8 @@ def sentences(
             f"process whose labels may be wrong {cite('berghaus2024')}, and checked against "
             "simulated paths."
         )
+    if settings.get("emulate"):
+        said.append(_emulators(settings["emulator"], cite))
     if label and settings["label"] and label["kind"] == "class":
         said.append(
             f"States were compared with the label {label['name']} by the adjusted Rand index "
@@ -62,3 +64,25 @@ def _number(settings: Mapping[str, Any]) -> str:
         "training part: the smallest whose held-out likelihood was within one standard error of "
         "the best, or the largest smaller one whose states were found in both halves."
     )
+
+
+def _emulators(own: Mapping[str, Any], cite: Callable[..., str]) -> str:
+    """Return how networks emulate the chain, and which of them are taken apart."""
+    members = own["members"]
+    what = "states" if own["symbols"] == "state" else "centres of k-means"
+    learnt = {"chain": "sequences of that chain", "data": "windows of these symbols"}[
+        own.get("train_on", "chain")
+    ]
+    said = (
+        f"The most likely path of the training part was thinned so that stays last about "
+        f"{own['stay_steps']:g} steps, a chain over {what} was fitted to it, and {members} "
+        f"recurrent network{'s' * (members != 1)} without biases, driven by noise, "
+        f"{'were' if members != 1 else 'was'} trained on {learnt} {cite('torre2025')}, first by "
+        "moments, then with the Sinkhorn divergence too. Networks whose symbols exceed the "
+        "chain's own negative log-likelihood by 0.07 nats, or by a quarter of what sequences "
+        "without memory do, or whose activity grows, count as failed."
+    )
+    if own["analysis"] == "none":
+        return said
+    return (f"{said} Those that pass were simulated to look for fixed points, orbits, zones and "
+            "units that cause switches: properties of the emulator, not of the brain.")  # fmt: skip

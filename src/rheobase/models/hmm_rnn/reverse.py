@@ -64,6 +64,9 @@ class Settings:
 
 
 SETTINGS = {
+    "tiny": Settings(trajectories=8, steps=300, fixed_states=30, states=60, roll_outs=4,
+                     eigen_states=30, untrained=1, curves=1, sequences=64, resonance_steps=0,
+                     kick=kick.Sizes(random_sets=20, ranked=(16, 60), tested=(32, 60))),
     "standard": Settings(),
     "demo": Settings(steps=1000, states=500, roll_outs=10, eigen_states=300, untrained=3,
                      kick=kick.Sizes(random_sets=60, tested=(64, 150)), resonance_steps=0),
@@ -74,7 +77,8 @@ SETTINGS = {
 class Anatomy:
     """What the parts of the analysis return; members along the first axis, or a list of them."""
 
-    symbols: int
+    names: tuple[str, ...]
+    """Of the classes."""
     activity: Activity
     states: Tensor
     """(member, state, unit) those whose stay is measured."""
@@ -102,9 +106,17 @@ class Anatomy:
     evolution: evolution.Evolution | None = None
 
     @property
+    def symbols(self) -> int:
+        return len(self.names)
+
+    @property
     def orbit(self) -> Tensor:
-        """Return whether noise sustains an orbit round a single fixed point, (member,)."""
-        return self.decay.single & self.rotation.turning
+        """Return whether noise sustains an orbit round a single fixed point, (member,).
+
+        A turn must take no longer than what was simulated.
+        """
+        within = self.rotation.period <= self.activity.states.shape[2]
+        return self.decay.single & self.rotation.turning & within
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,8 @@ class Findings:
     """Of each member: single_fixed_point, noise_sustained_orbit, kick_confirmed, resonance."""
     statements: tuple[tuple[str, ...], ...]
     """Of each member, sentences that its numbers bear out."""
+    parts: Mapping[str, tuple[tuple[str, ...], ...]]
+    """The same sentences by part of the analysis."""
 
 
 def reverse_engineer(
@@ -125,16 +139,18 @@ def reverse_engineer(
     seed: int,
     settings: Settings | None = None,
     snapshots: Mapping[int, Mapping[str, Tensor]] | None = None,
+    names: Sequence[str] = (),
 ) -> Findings:
     """Return what members do inside, as arrays, flags and sentences.
 
-    ``snapshots``: weights kept while they were trained (``train(..., keep=...)``).
+    ``snapshots``: weights kept while they were trained (``train(..., keep=...)``); ``names`` of the
+    classes, "class 0" and so on where they have none.
     """
     from rheobase.models.hmm_rnn import reverse_arrays, statements
 
-    found = dissect(net, target, seed=seed, settings=settings, snapshots=snapshots)
-    told = statements.told(found)
-    return Findings(reverse_arrays.dataset(found), statements.flags(found), told)
+    found = dissect(net, target, seed=seed, settings=settings, snapshots=snapshots, names=names)
+    return Findings(reverse_arrays.dataset(found), statements.flags(found), statements.told(found),
+                    statements.by_part(found))  # fmt: skip
 
 
 def dissect(
@@ -144,6 +160,7 @@ def dissect(
     seed: int,
     settings: Settings | None = None,
     snapshots: Mapping[int, Mapping[str, Tensor]] | None = None,
+    names: Sequence[str] = (),
 ) -> Anatomy:
     """Return the parts of the analysis themselves."""
     size, device = settings or SETTINGS["standard"], net.Wh.device
@@ -157,8 +174,9 @@ def dissect(
     some = activity.visited(states[:, :, None], size.eigen_states)
     kicks = kick.find(net, seen, generators, sizes=size.kick)
     shown = noise_sweeps.representatives(states, stays.zones(), stays.steps, len(residency.ZONES))
+    called = tuple(names) or tuple(f"class {k}" for k in range(net.symbols))
     return Anatomy(
-        net.symbols, seen, states, fixed_points.decay(net, few),
+        called, seen, states, fixed_points.decay(net, few),
         fixed_points.slowest_direction(net, few, iterations=500), axes,
         plane.readout_alignment(axes, net.Wout), rotation, phase,
         orbits.pair_orbits(seen, net.symbols), stays,

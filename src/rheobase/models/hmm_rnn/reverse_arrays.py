@@ -85,6 +85,8 @@ def _plane(found: Anatomy) -> Arrays:
     made |= _named("orbit_", ("member", "trajectory"), area=turns.area)
     path = found.axes.project(found.activity.states[:, 0, :DRAWN], count=2)
     made |= _named("path_", ("member", "drawn_step", "axis"), plane=path)
+    zero = torch.zeros_like(found.axes.mean)[:, None]
+    made |= _named("path_", ("member", "axis"), origin=found.axes.project(zero, count=2)[:, 0])
     return made | _named("path_", ("member", "drawn_step"), phase=found.phase[:, 0, :DRAWN],
                          classes=found.activity.classes[:, 0, :DRAWN].to(torch.int16))  # fmt: skip
 

@@ -13,7 +13,7 @@ from rheobase import metrics
 from rheobase.models.base import Fitted, Score
 from rheobase.models.decoding.examples import NotDecodableError
 from rheobase.models.decoding.null import rounded, stream
-from rheobase.models.hmm_rnn import kept, labelled, memoryless
+from rheobase.models.hmm_rnn import emulator_score, kept, labelled, memoryless
 from rheobase.models.hmm_rnn.batch import Chain
 from rheobase.models.hmm_rnn.emissions import spans
 from rheobase.models.hmm_rnn.memoryless import Linear
@@ -79,7 +79,7 @@ def scores(model: HMMRNN, fitted: Fitted, test: Sequence[Recording]) -> list[Sco
         except NotDecodableError as reason:
             said = f"states are not compared with the label: {reason}"
             made[0] = replace(made[0], note="; ".join(filter(None, [made[0].note, said])))
-    return made
+    return made + (emulator_score.scores(fitted, seen) if model.emulate else [])
 
 
 def _heldout(

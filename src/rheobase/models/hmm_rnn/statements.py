@@ -30,13 +30,19 @@ def flags(found: Anatomy) -> tuple[dict[str, bool], ...]:
     return tuple(told)
 
 
+def by_part(found: Anatomy) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Return the sentences of each member on each part of the analysis."""
+    parts = {"rest": _rest, "orbit": _orbit, "pairs": _pairs, "zones": _zones, "kick": _kicks,
+             "blocks": _blocks, "gains": _gains, "noise": _noise, "resonance": _resonance,
+             "training": _training}  # fmt: skip
+    members = range(len(found.states))
+    return {name: tuple(tuple(part(found, m)) for m in members) for name, part in parts.items()}
+
+
 def told(found: Anatomy) -> tuple[tuple[str, ...], ...]:
     """Return the sentences of each member."""
-    parts = (_rest, _orbit, _pairs, _zones, _kicks, _blocks, _gains, _noise, _resonance, _training)
-    return tuple(
-        tuple(sentence for part in parts for sentence in part(found, m))
-        for m in range(len(found.states))
-    )
+    rows = zip(*by_part(found).values(), strict=True)
+    return tuple(tuple(sentence for part in row for sentence in part) for row in rows)
 
 
 def _rest(found: Anatomy, m: int) -> list[str]:
@@ -57,8 +63,13 @@ def _orbit(found: Anatomy, m: int) -> list[str]:
     agreed, z = float(turns.agreed[m]), float(turns.z[m])
     numbers = (f"{agreed:.0%} of trajectories turn one way in the plane of components 1 and 2, "
                f"{abs(z):.1f} deviations from surrogates")  # fmt: skip
+    steps = found.activity.states.shape[2]
     if bool(turns.turning[m]):
-        period = f"; a turn takes {float(turns.period[m]):.0f} steps on average."
+        took = float(turns.period[m])
+        period = f"; a turn takes {took:.0f} steps on average."
+        if took > steps:
+            return [f"No orbit was found: {numbers}, but a turn would take {took:.0f} steps, more "
+                    f"than the {steps} that were simulated."]  # fmt: skip
         if bool(found.orbit[m]):
             return [f"Noise sustains an orbit: {numbers}{period}"]
         return [f"Activity turns: {numbers}{period} It is not told as an orbit sustained by noise, "
@@ -75,7 +86,8 @@ def _pairs(found: Anatomy, m: int) -> list[str]:
             continue
         planes = (("1 and 2", pair.first_second), ("1 and 3", pair.first_third))
         turning = [name for name, turns in planes if turns.turning]
-        where = f"Within classes {pair.pair[0]} and {pair.pair[1]} ({pair.pieces} stretches)"
+        one, other = (found.names[k] for k in pair.pair)
+        where = f"Within {one} and {other} ({pair.pieces} stretches)"
         if turning:
             said.append(f"{where} activity turns in the plane of components {', '.join(turning)}.")
         else:
@@ -92,7 +104,7 @@ def _zones(found: Anatomy, m: int) -> list[str]:
 
 
 def _kicks(found: Anatomy, m: int) -> list[str]:
-    kicks, said = found.kick, []
+    kicks, names, said = found.kick, found.names, []
     for a in range(found.symbols):
         for b in range(found.symbols):
             if not bool(kicks.tested[m, a, b]):
@@ -102,10 +114,10 @@ def _kicks(found: Anatomy, m: int) -> list[str]:
             numbers = (f"silencing units {units} {_times(low)}, driving them {_times(high)}, "
                        f"p = {float(kicks.p_corrected[m, a, b]):.2g}")  # fmt: skip
             if bool(kicks.confirmed[m, a, b]):
-                said.append(f"Kick neurons from class {a} to {b}: {numbers}.")
+                said.append(f"Kick neurons from {names[a]} to {names[b]}: {numbers}.")
             else:
-                said.append(f"No kick neurons are confirmed from class {a} to {b}: {numbers} "
-                            f"(limits {FALLS:g}, {RISES:g} and 0.05).")  # fmt: skip
+                said.append(f"No kick neurons are confirmed from {names[a]} to {names[b]}: "
+                            f"{numbers} (limits {FALLS:g}, {RISES:g} and 0.05).")  # fmt: skip
     other = found.untrained
     if said and other.tested:
         low, high = float(other.silenced.min()), float(other.silenced.max())
@@ -131,7 +143,8 @@ def _blocks(found: Anatomy, m: int) -> list[str]:
         sign = "inhibit" if between < 0 else "excite"
         p = float(part.p[0])
         said.append(
-            f"The sets of {a} to {b} and back {sign} each other (mean weight {between:.3f}); "
+            f"The sets of {found.names[a]} to {found.names[b]} and back {sign} each other (mean "
+            f"weight {between:.3f}); "
             f"weights within a set less those between are {float(part.contrast_z[0]):.1f} "
             f"deviations from permuted matrices (p = {p:.2g})."
         )
@@ -145,8 +158,8 @@ def _gains(found: Anatomy, m: int) -> list[str]:
         parts = [f"{name} {float(value):.2f}" for name, value in
                  zip(names, curve.trend, strict=True) if not math.isnan(value)]  # fmt: skip
         if parts:
-            said.append(f"Rank correlation of the rate from {a} to {b} with the gain of "
-                        f"{', '.join(parts)}.")  # fmt: skip
+            said.append(f"Rank correlation of the rate from {found.names[a]} to {found.names[b]} "
+                        f"with the gain of {', '.join(parts)}.")  # fmt: skip
     return said
 
 

@@ -50,17 +50,21 @@ class Schedule:
     falling: bool = True
     clip: float = 0.9
     moment_weight: float = losses.MOMENT_WEIGHT
+    steady: float = 1.0
+    """Weight of growth within a sequence: nothing else keeps activity from growing without end
+    beyond the steps that are trained on."""
     sharpen: float = 1.7
     """What the readout is multiplied by where phase 2 begins: symbols are drawn too softly after
     phase 1, and the scale of the logits, which noise shares, is learnt slowly."""
 
 
 SCHEDULES = {
+    "tiny": Schedule(batch=64, length=40, moment_steps=300, moment_rate=3e-3, steps=60),
     "fast": Schedule(),
     "standard": Schedule(batch=512, steps=600),
     "demo": Schedule(batch=128, moment_steps=300, steps=100),
     "paper": Schedule(units=150, noise=100, batch=4096, moment_steps=0, steps=1500, rate=1e-3,
-                      falling=False, moment_weight=0.0, sharpen=1.0),
+                      falling=False, moment_weight=0.0, steady=0.0, sharpen=1.0),
 }  # fmt: skip
 
 
@@ -141,6 +145,7 @@ class _Course:
             loss = losses.divergence(symbols, self._wanted()) + weighed
         else:
             loss = moments
+        loss = loss + self.schedule.steady * losses.growth(states)
         total = loss.sum()
         size = float(states.detach().abs().mean((1, 2, 3)).max())
         if not bool(torch.isfinite(total)) or size > LARGEST_STATE:

@@ -62,7 +62,7 @@ def judge(
     if count < FEWEST:
         raise ValueError(f"there are {count} sequences; give {FEWEST} or more")
     drawn = [target.sample(count, length, generator=generator)[0] for _ in range(repeats + 2)]
-    inner = _Judge(target, *drawn[:2])
+    inner = _Judge(target, drawn)
     null = [inner.numbers(one) for one in drawn[2:]]
     return lambda symbols: beside(inner.numbers(symbols), null)
 
@@ -81,14 +81,16 @@ def beside(found: dict[str, float], null: Sequence[dict[str, float]]) -> dict[st
 class _Judge:
     """What the numbers compare with: the chain, and sequences that it drew."""
 
-    def __init__(self, target: Target, reference: Tensor, other: Tensor) -> None:
+    def __init__(self, target: Target, drawn: Sequence[Tensor]) -> None:
+        """Take the first two as reference and floor; likelihoods are beside those of all."""
+        reference, other = drawn[:2]
         self.target, self.reference, self.length = target, reference, reference.shape[1]
         self.common = target.frequencies() >= COMMON
         self.changes = 1 - np.trace(target.lag(1, length=self.length))
         self.joint = target.lag(1, length=self.length)
         self.floor = self.distance(other)
         self.runs = run_lengths(reference, target.symbols)
-        self.nats = negative_loglik(torch.cat([reference, other]), target)
+        self.nats = negative_loglik(torch.cat(list(drawn)), target)
         self.spread = diversity(reference)
 
     def numbers(self, symbols: Tensor) -> dict[str, float]:

@@ -59,7 +59,7 @@ class Schedule:
 
 
 SCHEDULES = {
-    "tiny": Schedule(batch=64, length=40, moment_steps=300, moment_rate=3e-3, steps=60),
+    "tiny": Schedule(batch=64, length=40, moment_steps=300, moment_rate=3e-3, steps=100),
     "fast": Schedule(),
     "standard": Schedule(batch=512, steps=600),
     "demo": Schedule(batch=128, moment_steps=300, steps=100),

@@ -77,6 +77,8 @@ def test_gestures_are_told_and_rivals_stand_beside(done):
     }  # fmt: skip
     assert told.rivals["lda_on_features"] > 0.9
     assert told.rivals["majority_class"] == pytest.approx(1 / 3)
+    assert found["decode_macro_f1"].rivals["majority_class"] == pytest.approx(0.5 / 3, abs=0.01)
+    assert found["decode_macro_f1"].value > 0.9
     assert 0.2 < told.chance < 0.5
     assert told.p_value < 0.06
 
@@ -122,6 +124,7 @@ def test_early_answers_are_those_of_the_rule(done):
     assert scores["early_loss"].value == pytest.approx(100 * lost)
     assert scores["early_loss"].rivals["promised"] == 100 * float(fit.arrays["promised_loss"])
     assert scores["early_time"].value < 90
+    assert 0 <= scores["calibration_error"].value < 0.2
 
 
 def test_operations_are_counted_spike_by_spike(done):

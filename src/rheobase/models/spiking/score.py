@@ -12,7 +12,7 @@ from rheobase import metrics
 from rheobase.models.base import Fitted, Score
 from rheobase.models.decoding import decode, null
 from rheobase.models.inputs import acausal_note
-from rheobase.models.spiking import cost, probe
+from rheobase.models.spiking import calibration, cost, probe
 from rheobase.models.spiking.probe import Judged
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ POINTS = 100
 def scores(model: Spiking, fitted: Fitted, test: Sequence[Recording]) -> list[Score]:
     """Return all scores of a test part."""
     found = probe.judged(model, fitted, test)
-    return [_decoding(model, fitted, found), *([] if found.values else _early(found)),
-            *_costs(found)]  # fmt: skip
+    made = [_decoding(model, fitted, found)]
+    if not found.values:
+        made += [_f1(fitted, found), *_early(found), _calibration(found)]
+    return made + _costs(found)
 
 
 def _decoding(model: Spiking, fitted: Fitted, found: Judged) -> Score:
@@ -57,6 +59,31 @@ def _decoding(model: Spiking, fitted: Fitted, found: Judged) -> Score:
     caution = "; ".join(filter(None, [flattered if shared else "", score.caution]))
     simple = "training_mean" if found.values else "majority_class"
     return replace(score, rivals=rivals | {simple: score.rivals[simple]}, caution=caution)
+
+
+def _f1(fitted: Fitted, found: Judged) -> Score:
+    y = found.examples.y
+    told = {NAMES[name]: answers for name, answers in found.rivals.items()}
+    told["majority_class"] = np.full(len(y), str(fitted.arrays["majority"].values))
+    rivals = {name: metrics.macro_f1(y, answers) for name, answers in told.items()}
+    return Score("decode_macro_f1", metrics.macro_f1(y, found.full), rivals,
+                 title="decoding, macro F1")  # fmt: skip
+
+
+def _calibration(found: Judged) -> Score:
+    """Return how far probabilities after whole windows lie from the share that is right."""
+    right, z = found.right()[-1], found.evidence[-1]
+
+    def error(scale: float) -> float:
+        sure = np.exp(calibration.log_softmax(z * scale)).max(1)
+        return calibration.calibration_error(sure, right)
+
+    return Score(
+        "calibration_error", error(1.0), {"not_scaled": error(1 / found.learnt.rule.alpha)},
+        higher_is_better=False, title="calibration error", question="early answers",
+        note="mean distance of the probability of the likeliest class and the share that is right, "
+        "in 15 bins; not_scaled: the mean readout as it is",
+    )  # fmt: skip
 
 
 def _early(found: Judged) -> list[Score]:

@@ -264,6 +264,15 @@ def test_too_few_validation_windows_mean_no_early_answer(rng):
     assert "never answers early" in found["early_balanced_accuracy"].caution
 
 
+def test_few_windows_to_learn_from_leave_enough_to_set_a_threshold(rng):
+    recordings = [session(i, rng) for i in range(4)]
+    model = built(windows=30, training={"epochs": 1, "updates": 1})
+    fit = model.fit(recordings[:3], seed=0)
+    assert fit.metrics["training_windows"] == 30
+    assert fit.metrics["validation_windows"] == 60
+    assert not any("windows" in said for said in fit.notices)
+
+
 def test_a_fit_goes_on_from_its_checkpoint(rng, tmp_path, monkeypatch):
     from rheobase.models.spiking import train
 

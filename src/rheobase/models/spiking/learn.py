@@ -71,7 +71,8 @@ def fit_training(
         )
     known, held, whole = hold.held_out(taken, values=values)
     known_rows = _rows(taken, known, model.windows)
-    held_rows = _rows(taken, held, max(model.windows // HELD_SHARE, 1))
+    held_rows = _rows(taken, held, max(model.windows // HELD_SHARE,
+                                       confidence.LEAST * len(classes)))  # fmt: skip
     mean, spread = _standard(taken, known_rows)
     encoder = _encoder(model, scale, taken, known_rows, mean, spread)
     target = kept.Target.of(taken.examples.y[known_rows], classes)

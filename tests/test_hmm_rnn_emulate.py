@@ -137,6 +137,7 @@ def test_the_gate_lets_the_chain_pass_and_nothing_that_is_trivial():
     assert found.passed.tolist() == [True, False, False, False]
     assert "emulates the chain" in gate.said(found.members[0], 0, 4)
     assert "Nothing is said of its inside" in gate.said(found.members[1], 1, 4)
+    assert "too little variety" in gate.said(found.members[3], 3, 4)
     stuck = found.trivial[1]["stuck"]["excess_nats"].value
     assert stuck < found.members[3].limits[0] < 0
 

@@ -63,7 +63,7 @@ def test_the_report_says_who_passed_and_what_orbits_are(study):
     assert "describe the emulator, not the recorded brain" in text
     assert "Torre" in text
     for title in ("Do networks emulate the chain", "Does the recording itself turn",
-                  "What networks of other folds and seeds do"):  # fmt: skip
+                  "What networks of all folds and seeds do"):  # fmt: skip
         assert title in text
 
 

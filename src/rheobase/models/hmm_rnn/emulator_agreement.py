@@ -49,11 +49,11 @@ def across(fits: Sequence[Placed]) -> dict[str, Drawing]:
                        for k, title in enumerate(FLAGS.values()) if asked[k])  # fmt: skip
     caption = (
         "A row for each network: full where it holds, empty where it does not, a dash where it was "
-        f"not asked, as of networks that fail to emulate. {counts}. All but the first column "
-        "describe emulators, not the recorded brain."
+        f"not asked, as of networks that fail to emulate. In all: {counts}. All but the first "
+        "column describe emulators, not the recorded brain."
     )
     alt = f"Full and empty dots of {len(rows)} networks in {len(FLAGS)} columns."
-    title = "What networks of other folds and seeds do"
+    title = "What networks of all folds and seeds do"
     return {"emulators": Drawing(figure, title, caption, alt, table)}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rheobase.models.hmm_rnn.output import Seen
 
-RIVALS = ("chain", "markov", "memoryless")
+RIVALS = ("chain_itself", "markov", "memoryless")
 
 
 def scores(fitted: Fitted, seen: Seen) -> list[Score]:
@@ -29,7 +29,7 @@ def _excess(arrays: xr.Dataset) -> Score:
     title = "what the emulator's symbols lack under the chain"
     unit, name = "nats a symbol", "emulator_excess"
     if "emulator/score" not in arrays:
-        return _none(arrays, name, unit, ("memoryless", "chain"), title, better_high=False)
+        return _none(arrays, name, unit, ("memoryless", "chain_itself"), title, better_high=False)
     own = arrays.sel(emulator_start=gate.STARTS[1], emulator_score="excess_nats")
     values = own["emulator/score"].values
     memoryless = float(own["emulator/trivial"].sel(emulator_trivial="memoryless"))
@@ -43,7 +43,7 @@ def _excess(arrays: xr.Dataset) -> Score:
     )
     failed = "no network emulates the chain, so that nothing is said of their inside"
     caution = "" if passed.any() else failed
-    rivals = {"memoryless": abs(memoryless), "chain": abs(null[0])}
+    rivals = {"memoryless": abs(memoryless), "chain_itself": abs(null[0])}
     return Score(name, float(np.abs(values).mean()), rivals, higher_is_better=False, unit=unit,
                  note=note, caution=caution, title=title, question="emulator")  # fmt: skip
 
@@ -61,7 +61,7 @@ def _heldout(arrays: xr.Dataset, seen: Seen) -> Score:
     target, refits = emulated.chains(arrays)
     values = [loglik(drawn, lengths, one) for one in refits]
     share, pairs = (arrays[f"rival/symbol_{n}"].values for n in ("share", "pairs"))
-    rivals = {"chain": loglik(drawn, lengths, target),
+    rivals = {"chain_itself": loglik(drawn, lengths, target),
               "markov": markov(drawn, lengths, share, pairs),
               "memoryless": float(np.log(share[drawn]).mean())}  # fmt: skip
     note = (

@@ -122,14 +122,14 @@ def ignorant(
 
 
 def said(one: Verdict, number: int, of: int) -> str:
-    """Return the verdict on a network in words."""
+    """Return the verdict on a network in words; limits on both sides stand in the drawing."""
     low, high = one.limits
-    told = one.scores[1]["excess_nats"]
     which = f"Network {number + 1} of {of}"
-    numbers = (
-        f"its symbols lack {one.excess:.3f} nats each under the chain (limits {low:.3f} to "
-        f"{high:.3f}; the chain's own sequences {told.low:.3f} to {told.high:.3f})"
-    )
+    if one.excess < low:
+        numbers = (f"its symbols are {-one.excess:.3f} nats each likelier under the chain than its "
+                   f"own, limit {-low:.3f}: too little variety")  # fmt: skip
+    else:
+        numbers = f"its symbols lack {one.excess:.3f} nats each under the chain, limit {high:.3f}"
     if one.passed:
         return f"{which} emulates the chain: {numbers}."
     if one.near:

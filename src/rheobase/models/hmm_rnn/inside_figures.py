@@ -154,11 +154,13 @@ def zones(arrays: xr.Dataset) -> Drawing:
             "states": arrays["inside/zone_states"].values[m],
             "stay": arrays["inside/zone_stay"].values[m],
             **{n: arrays[f"inside/zone_{n}"].values[m] for n in kinds}}))  # fmt: skip
+    looked = arrays["inside/kick_tested"].values.any()
+    also = OF_EMULATOR if looked else told(arrays, "kick")
     caption = (
         "Zones by how long a state keeps its class: transition (under 2 steps), kick (2 to 8), "
         "cluster (more, readout sure). Left: mean number of eigenvalues of a step that grow; "
         "middle: pairs that turn and neither grow nor fade; right: mean distance of roll-outs with "
-        f"fresh noise from their mean path. A zone that nothing visits is empty. {OF_EMULATOR}"
+        f"fresh noise from their mean path. A zone that nothing visits is empty. {also}"
     )
     alt = f"Bars for {len(zone)} zones and curves of spread, of {len(rows)} networks."
     return Drawing(figure, "Transition zones of the emulator", caption, alt,

@@ -328,6 +328,28 @@ def test_blocks_of_one_recording_validate_values_and_touch_none_that_are_learnt_
     apart = np.abs(inside.start[known][:, None] - inside.start[held])
     assert apart.min() >= 20
     assert held.sum() > 0.1 * len(held)
+    long = base.build("spiking", params={"window_s": 100.0, "hop_s": 10.0})
+    inside = taken(long, [swings(0, rng)])
+    known, held, _ = hold.held_out(inside, values=True)
+    apart = np.abs(inside.start[known][:, None] - inside.start[held])
+    assert apart.min() >= 100
+    assert held.sum() > 10
+    with pytest.raises(NotDecodableError, match="holds 6 windows, too few to keep some apart"):
+        hold.held_out(taken(long, [swings(0, rng, samples=150)]), values=True)
+
+
+def test_rest_at_the_start_does_not_leave_the_network_silent(rng):
+    order = np.repeat([0, 1, 2, 0, 1, 2, 1, 2, 1, 2], [4000, 200, 200, 400] + 6 * [200])
+    size = np.where(order == 0, 1e-3, 1.0)[:, None] * (1 + LOUD * (np.arange(3) == order[:, None]))
+    recordings = [
+        Recording.build(
+            size * rng.normal(size=size.shape), name=f"sub-{i:02d}", modality="emg", units="count",
+            sampling_rate_hz=200.0, entities={"subject": f"{i:02d}"}, times={"gesture": order},
+            label={"name": "gesture", "kind": "class"},
+        ) for i in range(3)
+    ]  # fmt: skip
+    fit = built(training={"epochs": 1, "updates": 1, "batch": 32}).fit(recordings, seed=0)
+    assert fit.history["rate"][0] > 0.01
 
 
 @pytest.mark.parametrize("kind", encode.KINDS)

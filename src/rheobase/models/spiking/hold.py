@@ -15,7 +15,7 @@ from rheobase.recording import Recording
 
 SHARE = 5
 """One in so many is held out; chosen here"""
-HELD_BLOCKS = (2, 7)
+HELD_BLOCKS, LEAST_WIDTHS = (2, 7), 3
 
 
 def held_out(taken: Taken, *, values: bool = False) -> tuple[np.ndarray, np.ndarray, str]:
@@ -50,12 +50,17 @@ def held_out(taken: Taken, *, values: bool = False) -> tuple[np.ndarray, np.ndar
 
 
 def _blocks(taken: Taken) -> tuple[np.ndarray, np.ndarray]:
-    """Return windows outside and inside two of ten stretches of time, none of which overlap."""
+    """Return windows outside and inside a stretch of time or two, none of which overlap.
+
+    Two of ten; of fewer, one, where a tenth would not hold three windows end to end.
+    """
     lengths = [len(one.valid) for one in taken.segments]
     begins = (np.cumsum([0, *lengths[:-1]]))[taken.segment] + taken.start
-    borders = np.quantile(begins, np.linspace(0, 1, 2 * SHARE + 1))
+    least = LEAST_WIDTHS * taken.width
+    count = int(np.clip((np.ptp(begins) + taken.width) // least, 2, 2 * SHARE))
+    borders = np.linspace(begins.min(), begins.max() + taken.width, count + 1)
     held, known = np.zeros(len(taken), bool), np.ones(len(taken), bool)
-    for block in HELD_BLOCKS:
+    for block in HELD_BLOCKS if count == 2 * SHARE else (count // 2,):
         low, high = borders[block], borders[block + 1]
         held |= (begins >= low) & (begins + taken.width <= high)
         known &= (begins + taken.width <= low) | (begins >= high)

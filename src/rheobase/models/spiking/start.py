@@ -17,6 +17,8 @@ ROUNDS = 12
 def scale(network: Network, events: Tensor) -> list[float]:
     """Scale the weights layer by layer, in place; returns the rates of a first batch.
 
+    Give examples of all kinds: windows of rest alone may hold no event.
+
     A layer whose rate lies within ``RANGE`` is left; else its weights are multiplied by the factor,
     found by bisection, that brings its rate to ``AIM``. Raises ``ValueError`` where none does.
     """

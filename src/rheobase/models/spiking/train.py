@@ -103,7 +103,8 @@ class Course:
         if resume is not None and resume.exists():
             self._restore(checkpoint.load(resume, self.device))
         else:
-            start.scale(self.net, self.known.events[:, : schedule.batch])
+            every = max(len(self.known.targets) // schedule.batch, 1)
+            start.scale(self.net, self.known.events[:, ::every][:, : schedule.batch])
             self.best = self._weights()
 
     @property

@@ -309,3 +309,14 @@ def test_models_without_a_common_fold_are_not_paired():
         summarise({"a": metrics([score(0, 1.0)], "a"), "b": metrics([score(1, 1.0)], "b")})
     )
     assert shared[0].duel is None
+
+
+def test_notes_that_differ_in_their_numbers_are_said_once_with_ranges():
+    fits = [score(fold, 0.5) for fold in range(3)]
+    for fit, value in zip(fits, ("0.90", "0.93", "0.91"), strict=True):
+        fit |= {"note": f"AR(1) has {value}", "caution": f"autocorrelation {value}"}
+    assert one(fits).notes == ("AR(1) has 0.90 to 0.93", "autocorrelation 0.90 to 0.93")
+    assert one(fits).cautions == ("autocorrelation 0.90 to 0.93",)
+    fits[1]["note"] = "something else"
+    assert one(fits).notes[:2] == ("fold 0; fold 2: AR(1) has 0.90 to 0.91",
+                                   "fold 1: something else")  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rheobase.evaluate.alike import merged, shape
 from rheobase.evaluate.corrections import corrected
 from rheobase.evaluate.statistics import combine_p, corrected_t, pool_p
 from rheobase.evaluate.summaries import Chance, Comparison, Place, ScoreSummary
@@ -102,20 +103,28 @@ def _summary(model: str, fits: list[Mapping[str, Any]], ratio: float | None) -> 
 
 
 def _cautions(fits: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(fit["caution"] for fit in fits if fit.get("caution")))
+    alike: dict[str, list[str]] = {}
+    for fit in fits:
+        if caution := fit.get("caution"):
+            alike.setdefault(shape(caution), []).append(caution)
+    return tuple(merged(said) for said in alike.values())
 
 
 def _placed_notes(fits: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return every note once, after the folds (and seeds) that it is about if not about all."""
-    about: dict[str, list[str]] = {}
+    """Return every note once, after the folds (and seeds) that it is about if not about all.
+
+    Notes that differ in their numbers alone are one, with the range of each number.
+    """
+    about: dict[str, list[tuple[str, str]]] = {}
     seeds = len({fit["seed"] for fit in fits}) > 1
     for fit in fits:
         where = f"fold {fit['fold']}" + (f", seed {fit['seed']}" if seeds else "")
-        about.setdefault(fit.get("note") or "", []).append(where)
+        if note := fit.get("note"):
+            about.setdefault(shape(note), []).append((where, note))
     return tuple(
-        note if len(where) == len(fits) else f"{'; '.join(where)}: {note}"
-        for note, where in about.items()
-        if note
+        ("" if len(said) == len(fits) else f"{'; '.join(where for where, _ in said)}: ")
+        + merged([note for _, note in said])
+        for said in about.values()
     )
 
 

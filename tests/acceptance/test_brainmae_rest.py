@@ -73,7 +73,7 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
     train, unseen = apart(shared(shared_data))
     model = base.build("brainmae", preset="small", params=FILLING)
     fitted = model.fit(train, seed=seed, device="cpu")
-    wanted = [f"masked_r2_{share}" for share in (25, 50, 75)]
+    wanted = [f"masked_r2_{share}" for share in (15, 25, 50, 75)]
     found = {s.name: s for s in model.evaluate(fitted, unseen) if s.name in wanted}
     measured: dict[str, object] = {
         name: {"brainmae": round(s.value, 3), **{k: round(v, 3) for k, v in s.rivals.items()}}
@@ -92,7 +92,7 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
             round(by_components(train, unseen, samples), 3) for samples in (2, 8)
         ]
     criterion(f"A21-{seed}", "R2 on hidden regions of 12 scans of people not trained on",
-              "above that of 10 components at 25, 50 and 75 %", measured,
+              "above that of 10 components at 15, 25, 50 and 75 %", measured,
               all(s.value > s.rivals["pca"] for s in found.values()))  # fmt: skip
 
 

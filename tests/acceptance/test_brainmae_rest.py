@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from rheobase.models import base
+from rheobase.models.brainmae import interpret
+from rheobase.models.brainmae.stability import agreement
 from rheobase.recording import Recording
 
 pytestmark = pytest.mark.slow
@@ -94,6 +96,26 @@ def test_hidden_regions_of_new_people_are_filled_in_better_than_by_components(
     criterion(f"A21-{seed}", "R2 on hidden regions of 12 scans of people not trained on",
               "above that of 10 components at 15, 25, 50 and 75 %", measured,
               all(s.value > s.rivals["pca"] for s in found.values()))  # fmt: skip
+
+
+def test_regions_of_a_network_come_to_lie_together_in_people_at_rest(shared_data, criterion):
+    """Embeddings that begin at random, two seeds; the null exchanges networks of regions."""
+    train, _ = apart(shared(shared_data))
+    model = base.build("brainmae", preset="tiny", params={
+        "segment_s": 4, "crop_s": 40, "label": False, "held_share": 0.0,
+    })  # fmt: skip
+    fits = [model.fit(train, seed=seed, device="cpu").arrays for seed in (0, 1)]
+    measured, ok = {}, True
+    for seed, arrays in enumerate(fits):
+        found = interpret.summary(arrays)
+        ok &= found["network_rand_p"] < 0.05 and found["network_silhouette_p"] < 0.05
+        measured[f"seed {seed}"] = {name: round(value, 3) for name, value in found.items()}
+    for name in ("similarity", "attention", "connectivity"):
+        measured[f"{name}, one seed against the other"] = round(
+            agreement(*(arrays[name].values.astype(float) for arrays in fits)), 2
+        )
+    criterion("A23", "embeddings and attention against connectivity and the atlas's networks",
+              "clusters and silhouette of networks p < 0.05", measured, ok, seeds=2)  # fmt: skip
 
 
 def by_components(train, test, samples, count=WIDE["segment_width"]):

@@ -26,6 +26,7 @@ async function look(browser, file, width, scheme) {
     errors.push(`dialog: ${dialog.message()}`);
     await dialog.dismiss();
   });
+  page.setDefaultTimeout(90_000);  // a busy machine draws slowly
   await page.goto(pathToFileURL(file).href);
   await page.evaluate(() => document.querySelectorAll("details").forEach((item) => { item.open = true; }));
   for (const plot of await page.locator(".plot").all()) await plot.scrollIntoViewIfNeeded();
@@ -49,7 +50,7 @@ async function look(browser, file, width, scheme) {
 }
 
 const [executablePath, ...files] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args, timeout: 90_000 });
 try {
   for (const file of files) {
     for (const width of [360, 1280]) {
